@@ -1,0 +1,1 @@
+"""Memory types and conversion between them."""

@@ -1,0 +1,63 @@
+"""The program `hcs`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from hcs_lib import __version__
+from hcs_lib.core.errors import HcsError
+
+_COMMANDS = {
+    "doctor": "hcs_lib.cli.doctor:doctor",
+    "demo": "hcs_lib.cli.demo:demo",
+    "index": "hcs_lib.cli.index:index",
+    "registry": "hcs_lib.cli.registry:registry",
+    "compile": "hcs_lib.cli.compile:compile_command",
+    "show": "hcs_lib.cli.compile:show",
+    "execute": "hcs_lib.cli.execute:execute",
+    "collect": "hcs_lib.cli.collect:collect",
+    "verdict": "hcs_lib.cli.collect:verdict",
+}
+"""Commands in the order of the workflow, each with where it lives; nothing is imported to list them."""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, package_name="hcs-workflow")
+def cli() -> None:
+    """High-content screening, from raw plates to labels, tables, quality control and hits.
+
+    Each command does what one rule of the workflow does. Exit status: 0 done; 1 more failed wells than
+    allowed; 2 the input is wrong; 3 the machine failed.
+    """
+
+
+def main() -> None:
+    """Run the program; turn our errors into one message on standard error and an exit status."""
+    try:
+        cli()
+    except HcsError as error:
+        for line in str(error).splitlines():
+            click.echo(f"hcs: {line}", err=True)
+        sys.exit(error.exit_code)
+    except MemoryError:
+        click.echo("hcs: out of memory.", err=True)
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()

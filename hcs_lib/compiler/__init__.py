@@ -1,0 +1,1 @@
+"""From a pipeline and a plate index to frozen contexts, in five phases."""

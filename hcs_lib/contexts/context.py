@@ -1,0 +1,128 @@
+"""The frozen context: everything execution knows of one well in one stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, PlainSerializer, ValidationError
+
+from hcs_lib.contexts.plans import FunctionRef, StepPlan, ZarrStore
+from hcs_lib.core.canonical import digest
+from hcs_lib.core.errors import Problem, UserError
+from hcs_lib.core.files import read_json, write_json
+from hcs_lib.core.frozen import Frozen, FrozenDict, freeze, thaw
+
+BadPlanes = Literal["fail", "skip_site", "skip_well"]
+
+
+class PlaneRef(Frozen):
+    """A raw plane by path within the plate, size and time stamp, or by hash (`fingerprint: content`).
+
+    With a hash, `mtime_ns` is None, so that a touched file of the same bytes changes nothing.
+    """
+
+    site: int
+    channel: str
+    z: int
+    t: int
+    file: str
+    page: int
+    size: int
+    mtime_ns: int | None
+    sha256: str | None
+
+
+class BadPlane(Frozen):
+    """A plane that the plan needs and the index found absent or broken."""
+
+    site: int | None
+    channel: str | None
+    z: int | None
+    t: int | None
+    kind: str
+    file: str | None
+    message: str
+
+
+class Engine(Frozen):
+    """The code that executes: digest of its sources, versions of what it writes with."""
+
+    digest: str
+    versions: FrozenDict
+
+
+class ImageMetadata(Frozen):
+    """What travels with the pixels: calibration, names and stage positions ([site, x_um, y_um])."""
+
+    pixel_size_um: float | None
+    z_spacing_um: float | None
+    channel_names: tuple[str, ...]
+    wavelengths_nm: tuple[float | None, ...]
+    positions_um: tuple[tuple[int, float, float], ...]
+
+
+StepPlans = Annotated[dict[int, StepPlan], AfterValidator(freeze), PlainSerializer(thaw)]
+
+
+class FrozenContext(Frozen):
+    """All step plans of one well for one stage. Immutable, canonical in JSON, with a digest.
+
+    `channel` of a plane is the name used in the pipeline. No absolute path, no clock, nothing of the machine.
+    `step_state_map` is the resolved configuration of each step as it was when compiled. `raw_store` is set
+    where labels are written and no step keeps an image: the raw planes then become the image they lie on.
+    """
+
+    schema_version: Literal[1] = 1
+    plate: str
+    axis_id: str
+    stage: str
+    pipeline: str
+    engine: Engine
+    threads: int
+    bad_planes: BadPlanes
+    plane_shape: tuple[int, int]
+    plane_dtype: str
+    metadata: ImageMetadata
+    planes: tuple[PlaneRef, ...]
+    problems: tuple[BadPlane, ...]
+    functions: tuple[FunctionRef, ...]
+    raw_store: ZarrStore | None
+    step_plans: StepPlans
+    step_state_map: Annotated[dict[int, Any], AfterValidator(freeze), PlainSerializer(thaw)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the context as plain JSON values, keys of the step plans as strings."""
+        return self.model_dump(mode="json")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON: what decides whether a well is done again."""
+        return digest(self.to_json())
+
+    def save(self, path: Path) -> str:
+        """Write the context with its digest, atomically; return the digest."""
+        value = self.to_json()
+        found = digest(value)
+        write_json(path, {"context_digest": found, "context": value})
+        return found
+
+    @classmethod
+    def load(cls, path: Path) -> FrozenContext:
+        """Read a context and check its digest.
+
+        Raises
+        ------
+        UserError
+            Where the file is missing, damaged, of another schema, or differs from its digest.
+        """
+        value = read_json(path, "Context (`hcs compile` writes it)")
+        try:
+            if digest(value["context"]) != value["context_digest"]:
+                raise UserError(Problem(str(path), "The context differs from its digest.", "Run `hcs compile` again."))
+            return cls.model_validate(value["context"])
+        except (KeyError, TypeError, ValidationError) as error:
+            raise UserError(
+                Problem(str(path), f"This is no context of schema 1: {str(error).splitlines()[0]}.",
+                        "Run `hcs compile` again.")
+            ) from None  # fmt: skip

@@ -1,0 +1,83 @@
+"""The plan of a plate (stages, batches) and the manifest of each batch: what Snakemake sees of contexts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from hcs_lib.core.errors import Problem, UserError
+from hcs_lib.core.files import read_json, write_json
+from hcs_lib.core.frozen import Frozen, FrozenDict
+
+
+class Manifest(Frozen):
+    """One batch of one stage: well → context digest."""
+
+    schema_version: Literal[1] = 1
+    plate: str
+    stage: str
+    batch: str
+    wells: FrozenDict
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest:
+        """Read a manifest."""
+        try:
+            return cls.model_validate(read_json(path, "Manifest (`hcs compile` writes it)"))
+        except ValidationError as error:
+            raise UserError(Problem(str(path), f"This is no manifest: {str(error).splitlines()[0]}.")) from None
+
+
+class Stage(Frozen):
+    """Consecutive steps that run in one process. `gpu` is the number of GPUs that a job of it needs."""
+
+    name: str
+    gpu: int
+    steps: tuple[str, ...]
+    batches: FrozenDict
+    mem_mb: int
+
+
+class ObjectTable(Frozen):
+    """The table with one row per object: its name, the primary object, and the columns it will have."""
+
+    name: str
+    primary: str
+    objects: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+class PlatePlan(Frozen):
+    """Everything about a plate that is known after compilation, for scheduling, collecting and people.
+
+    `raw_folder` is where the raw plate lay when compiled, absolute; contexts do not hold it.
+    `stages[…].batches` maps batch → wells.
+    """
+
+    schema_version: Literal[1] = 1
+    plate: str
+    pipeline: str
+    raw_folder: str
+    wells: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    labels: tuple[str, ...]
+    table: ObjectTable | None
+    derived: FrozenDict
+    channel_names: tuple[str, ...]
+    platemap: str | None
+    allowed_failures: int
+    store: str | None
+
+    def save(self, path: Path) -> None:
+        """Write the plan as canonical JSON, atomically."""
+        write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, path: Path) -> PlatePlan:
+        """Read a plan; a UserError says what to do where it is missing."""
+        try:
+            return cls.model_validate(read_json(path, "Plan (`hcs compile` writes it)"))
+        except ValidationError as error:
+            raise UserError(Problem(str(path), f"This is no plan: {str(error).splitlines()[0]}.")) from None

@@ -1,0 +1,155 @@
+"""Step plans: a step of the pipeline, resolved for one well."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, PlainSerializer
+
+from hcs_lib.core.declare import MemoryType, Returns
+from hcs_lib.core.domains import Domain
+from hcs_lib.core.frozen import Frozen, FrozenDict, freeze, thaw
+from hcs_lib.storage.spec import ArraySpec
+
+Backend = Literal["raw", "memory", "zarr", "table"]
+
+
+class FunctionRef(Frozen):
+    """A function, by name: executed only if the library installed is the one compiled for."""
+
+    id: str
+    library: str
+    version: str
+    target: str
+    entry_digest: str
+    source_digest: str | None
+    dependencies: FrozenDict
+
+
+class FunctionCall(Frozen):
+    """One function with its arguments: the unit that every pattern is made of.
+
+    `contract` is the name of a `ProcessingContract`; `special_inputs` maps parameters to named values of
+    earlier steps (a tuple of names gives the function a dict); `args` are plain JSON, metadata injected.
+    """
+
+    call: str
+    args: FrozenDict
+    contract: Literal["PURE_2D", "PURE_3D", "FLEXIBLE", "VOLUMETRIC_TO_SLICE"]
+    slice_by_slice: bool
+    memory_type: MemoryType
+    returns: Returns
+    special_inputs: FrozenDict
+    special_outputs: tuple[str, ...]
+
+
+Chain = tuple[FunctionCall, ...]
+
+
+class FunctionPattern(Frozen):
+    """What a step calls: one chain, or a routing table of chains by the value of `group_by`."""
+
+    group_by: str | None
+    chain: Chain = ()
+    routes: Annotated[dict[str, Chain], AfterValidator(freeze), PlainSerializer(thaw)] = Field(default_factory=dict)
+
+    def chain_for(self, value: Any) -> Chain:
+        """Return the chain for one value of the routing axis."""
+        return self.chain if self.group_by is None else self.routes[str(value)]
+
+
+class LinkedInput(Frozen):
+    """A named value of an earlier step."""
+
+    name: str
+    producer: int
+
+
+class ZarrStore(Frozen):
+    """Where the images or label images of a well go.
+
+    Attributes
+    ----------
+    path
+        The plate's store, relative to the plate's results, `demo.zarr`.
+    groups
+        Group of each site's image, by site: `B/02/1`; under the key `all` where sites are merged.
+    label
+        Name of the label image; None for the image itself.
+    array
+        What is written for one site.
+    """
+
+    path: str
+    groups: FrozenDict
+    label: str | None
+    array: ArraySpec
+
+
+class TableFile(Frozen):
+    """A table to be written: Parquet, relative to the plate's results."""
+
+    name: str
+    path: str
+
+
+DomainField = Annotated[
+    Any,
+    AfterValidator(lambda value: value if isinstance(value, Domain) else Domain.from_json(value)),
+    PlainSerializer(Domain.to_json),
+]
+
+
+class StepPlan(Frozen):
+    """A step resolved for one well. Each compile phase fills its own part.
+
+    Attributes
+    ----------
+    step_index, step_name, step_type, axis_id, func_name
+        Phase 1. `axis_id` is the well.
+    input
+        Phase 1. Index of the step whose images (or labels) are read; None: the raw planes.
+    domain, output_domain
+        Phase 1. Planes that come in; planes or calls that go out.
+    stack, group_by
+        Phase 1. The axis that becomes the leading axis of a 3D array; the axis that routes.
+    special_inputs, special_outputs
+        Phase 1. Linked names by parameter; names given to what comes out, by slot (`labels`, `table`, or a
+        special output that the function declares).
+    input_path, output_path
+        Phase 1. Relative to the raw plate (`""`: the plate's folder) or to the plate's results; None: memory.
+    zarr_store, table
+        Phase 2. What is written, None where nothing is.
+    read_backend, write_backend, keep
+        Phase 3.
+    input_memory_type, output_memory_type, returns, dtype, func
+        Phase 4. The function pattern is stored here, by the contract phase.
+    gpu
+        Phase 5. Number of GPUs that the step requires.
+    """
+
+    step_index: int
+    step_name: str
+    step_type: Literal["FunctionStep"] = "FunctionStep"
+    axis_id: str
+    func_name: str
+    input: int | None
+    domain: DomainField
+    output_domain: DomainField
+    stack: Literal["site", "channel", "z", "t"] | None
+    group_by: Literal["site", "channel", "z", "t"] | None
+    special_inputs: Annotated[dict[str, tuple[LinkedInput, ...]], AfterValidator(freeze), PlainSerializer(thaw)]
+    special_outputs: FrozenDict
+    input_path: str | None
+    output_path: str | None
+    zarr_store: ZarrStore | None
+    table: TableFile | None
+    read_backend: Backend
+    write_backend: Backend
+    keep: bool
+    input_memory_type: MemoryType
+    output_memory_type: MemoryType
+    returns: Returns
+    dtype: str | None
+    func: FunctionPattern
+    gpu: int

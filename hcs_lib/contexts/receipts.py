@@ -1,0 +1,94 @@
+"""Receipts: the last act of a well's stage, and the only proof that it is finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from hcs_lib.core.files import write_json
+from hcs_lib.core.frozen import Frozen, FrozenDict
+
+
+class Output(Frozen):
+    """A file or folder that was written, relative to the plate's results."""
+
+    path: str
+    kind: Literal["image", "labels", "table"]
+    name: str
+    digest: str
+    files: int
+    bytes: int
+
+
+class SiteRecord(Frozen):
+    """What became of one site: planes read, objects by label name, or why it was left out."""
+
+    site: int
+    status: Literal["done", "skipped", "failed"]
+    planes: int
+    counts: FrozenDict
+    reason: str = ""
+
+
+class Failure(Frozen):
+    """Why a well failed. `kind`: bad_plane, function, output, skipped (the user's policy left it out)."""
+
+    kind: str
+    message: str
+    site: int | None = None
+    step: str = ""
+
+
+class Receipt(Frozen):
+    """What was done for one well in one stage.
+
+    `planes` maps `file#page` of every plane that was read to the SHA-256 of the bytes of its pixels.
+    `seconds` maps step names to wall seconds. Receipts carry times and are not byte-identical between runs.
+    """
+
+    schema_version: Literal[1] = 1
+    plate: str
+    well: str
+    stage: str
+    context_digest: str
+    status: Literal["done", "failed"]
+    reason: str
+    failure: Failure | None
+    outputs: tuple[Output, ...]
+    sites: tuple[SiteRecord, ...]
+    planes: FrozenDict
+    device: FrozenDict
+    versions: FrozenDict
+    seconds: FrozenDict
+    warnings: tuple[str, ...]
+    started: str
+    finished: str
+
+    def save(self, path: Path) -> None:
+        """Write the receipt, atomically."""
+        write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, path: Path) -> Receipt | None:
+        """Read a receipt; None where there is none that can be trusted (absent, truncated, foreign)."""
+        import json
+
+        try:
+            return cls.model_validate(json.loads(path.read_bytes()))
+        except (OSError, ValueError, ValidationError):
+            return None
+
+
+class BatchReceipt(Frozen):
+    """What one job did: wells with the digest and status of their own receipts. Holds no times."""
+
+    plate: str
+    stage: str
+    batch: str
+    wells: FrozenDict
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return self.model_dump(mode="json")

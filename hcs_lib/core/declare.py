@@ -1,0 +1,131 @@
+"""How a function says what it is: `ProcessingContract`, its vocabulary, and the decorator `image_function`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal, Protocol, TypeVar
+
+MemoryType = Literal["numpy", "cupy", "torch", "pyclesperanto"]
+Coupling = Literal["none", "mixes", "reduces", "channel_last"]
+Returns = Literal["image", "labels", "mask", "scalar", "table", "coordinates", "tuple", "list", "other"]
+Axis = Literal["site", "channel", "z", "t"]
+
+
+class ContractRegistry(Protocol):
+    """What a contract needs of a library: one method for each of its members."""
+
+    def _execute_pure_2d(self, func: Callable[..., Any], image: Any, *args: Any, **kwargs: Any) -> Any: ...
+    def _execute_pure_3d(self, func: Callable[..., Any], image: Any, *args: Any, **kwargs: Any) -> Any: ...
+    def _execute_flexible(self, func: Callable[..., Any], image: Any, *args: Any, **kwargs: Any) -> Any: ...
+    def _execute_volumetric_to_slice(self, func: Callable[..., Any], image: Any, *args: Any, **kwargs: Any) -> Any: ...
+
+
+class ProcessingContract(Enum):
+    """How a function takes a plane (y, x) or a stack (n, y, x).
+
+    The value is the method of a library's registry that keeps the contract.
+    """
+
+    PURE_2D = "_execute_pure_2d"
+    """Planes only: a stack is processed slice by slice."""
+    PURE_3D = "_execute_pure_3d"
+    """Stacks only: a plane is refused."""
+    FLEXIBLE = "_execute_flexible"
+    """Both, volume in, volume out."""
+    VOLUMETRIC_TO_SLICE = "_execute_volumetric_to_slice"
+    """Stack in, plane out."""
+
+    def execute(
+        self, registry: ContractRegistry, func: Callable[..., Any], image: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Call `func` on `image` as this contract says."""
+        return getattr(registry, self.value)(func, image, *args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a function says of itself. See `image_function` for the meaning of each field."""
+
+    accepts: tuple[int, ...]
+    returns: Returns
+    coupling: Coupling
+    memory_type: MemoryType
+    axis: Axis | None
+    special_inputs: tuple[str, ...]
+    special_outputs: tuple[str, ...]
+    dtypes: Mapping[str, str] | str
+    keeps_scale: bool
+    tags: tuple[str, ...]
+    columns: str | None
+    uncouple: Mapping[str, Any] = field(default_factory=dict)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DECLARATION = "__hcs__"
+"""The attribute under which a declared function carries its `Declaration`."""
+
+
+def image_function(
+    *,
+    accepts: tuple[int, ...] = (2,),
+    returns: Returns = "image",
+    coupling: Coupling = "none",
+    memory_type: MemoryType = "numpy",
+    axis: Axis | None = None,
+    special_inputs: tuple[str, ...] = (),
+    special_outputs: tuple[str, ...] = (),
+    dtypes: Mapping[str, str] | str = "same",
+    keeps_scale: bool = True,
+    tags: tuple[str, ...] = (),
+    columns: str | None = None,
+    uncouple: Mapping[str, Any] | None = None,
+) -> Callable[[F], F]:
+    """Declare a public function as an image function of the registry. The function itself is unchanged.
+
+    Its first parameter is the image: a plane (y, x), or a stack (n, y, x) of the axis that the step stacks.
+
+    Parameters
+    ----------
+    accepts
+        Dimensions of the image it takes: `(2,)`, `(3,)` or `(2, 3)`.
+    returns
+        What it returns first. With `special_outputs` it returns a tuple: this, then each of them.
+    coupling
+        What slices of a stack do to each other.
+    memory_type
+        The array type it takes and gives.
+    axis
+        The axis it is made for, where `coupling` is not `none`: a function that declares
+        `channel` may be given stacked channels.
+    special_inputs
+        Parameters filled from earlier steps (`inputs:`) or, where the step names none, from metadata
+        (`channel_names`, `pixel_size_um`, …).
+    special_outputs
+        Names of further values that it returns.
+    dtypes
+        Output dtype of each input dtype; one dtype for all; or `same`.
+    keeps_scale
+        False where values are rescaled, as scikit-image does to integers.
+    tags
+        Words to find it by.
+    columns
+        `module:name` of a function (objects, channel_names, **args) → list of column names, for functions
+        that return a table: lets the compiler check names before anything runs.
+    uncouple
+        Arguments that switch the coupling of slices off.
+    """
+    if not accepts or not set(accepts) <= {2, 3}:
+        raise ValueError(f"accepts must be (2,), (3,) or (2, 3), not {accepts!r}")
+    declaration = Declaration(
+        accepts, returns, coupling, memory_type, axis, special_inputs, special_outputs,
+        dtypes, keeps_scale, tags, columns, dict(uncouple or {}),
+    )  # fmt: skip
+
+    def mark(func: F) -> F:
+        setattr(func, DECLARATION, declaration)
+        return func
+
+    return mark

@@ -1,0 +1,1 @@
+"""Context in, outputs and receipts out."""

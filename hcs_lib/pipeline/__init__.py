@@ -1,0 +1,1 @@
+"""What the user asked for: settings, steps, patterns, messages with line numbers."""

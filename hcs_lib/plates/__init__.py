@@ -1,0 +1,1 @@
+"""What microscopes wrote: formats, the plate index, platemaps, synthetic plates."""

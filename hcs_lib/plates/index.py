@@ -1,0 +1,128 @@
+"""The plate index: every plane of a plate, and everything that should be there and is not."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from hcs_lib.core.addresses import PlaneAddress
+from hcs_lib.core.files import read_json, write_json
+from hcs_lib.core.frozen import Frozen
+
+Fingerprint = Literal["stat", "content"]
+ProblemKind = Literal[
+    "missing", "truncated", "unreadable", "empty", "shape", "dtype", "repeated", "not_a_plane", "inconsistent"
+]
+
+
+class Plane(Frozen):
+    """One 2D image (y, x) that exists and whose header is sound.
+
+    `file` is relative to the plate's folder, with forward slashes; `page` counts from 0;
+    `sha256` is there with `fingerprint: content` only.
+    """
+
+    well: str
+    site: int
+    channel: str
+    z: int
+    t: int
+    file: str
+    page: int
+    size: int
+    mtime_ns: int
+    sha256: str | None = None
+
+    @property
+    def address(self) -> PlaneAddress:
+        """Where the plane stands."""
+        return PlaneAddress(self.well, self.site, self.channel, self.z, self.t)
+
+
+class Channel(Frozen):
+    """A channel: its id in file names, and what the microscope calls it."""
+
+    id: str
+    name: str
+    wavelength_nm: float | None = None
+
+
+class PlaneProblem(Frozen):
+    """A plane that is absent or broken. Fields that are unknown are None."""
+
+    kind: ProblemKind
+    well: str | None
+    site: int | None
+    channel: str | None
+    z: int | None
+    t: int | None
+    file: str | None
+    message: str
+
+
+class StagePosition(Frozen):
+    """Where a site's centre lies, micrometres, x to the right and y downwards in the image."""
+
+    well: str
+    site: int
+    x_um: float
+    y_um: float
+
+
+class PlateIndex(Frozen):
+    """What one plate's folder holds.
+
+    Attributes
+    ----------
+    shape, dtype
+        Of every plane in `planes`, (rows, columns); planes that differ are problems.
+    grid
+        Rows and columns of the sites of a well, where stage positions or metadata tell.
+    problems
+        Planes missing against the full grid of wells × sites × channels × z × t, and broken files.
+    """
+
+    schema_version: Literal[1] = 1
+    plate: str
+    format: str
+    fingerprint: Fingerprint
+    shape: tuple[int, int]
+    dtype: str
+    pixel_size_um: float | None
+    z_spacing_um: float | None
+    grid: tuple[int, int] | None
+    wells: tuple[str, ...]
+    sites: tuple[int, ...]
+    channels: tuple[Channel, ...]
+    z: tuple[int, ...]
+    t: tuple[int, ...]
+    positions: tuple[StagePosition, ...]
+    planes: tuple[Plane, ...]
+    problems: tuple[PlaneProblem, ...]
+
+    @cached_property
+    def planes_by_well(self) -> dict[str, tuple[Plane, ...]]:
+        """Planes of each well, in address order."""
+        grouped: dict[str, list[Plane]] = {well: [] for well in self.wells}
+        for plane in self.planes:
+            grouped[plane.well].append(plane)
+        return {well: tuple(planes) for well, planes in grouped.items()}
+
+    @cached_property
+    def problems_by_well(self) -> dict[str, tuple[PlaneProblem, ...]]:
+        """Problems of each well; those of no known well are left out."""
+        grouped: dict[str, list[PlaneProblem]] = {well: [] for well in self.wells}
+        for problem in self.problems:
+            if problem.well in grouped:
+                grouped[problem.well].append(problem)
+        return {well: tuple(problems) for well, problems in grouped.items()}
+
+    def save(self, path: Path) -> None:
+        """Write the index as canonical JSON, atomically."""
+        write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, path: Path) -> PlateIndex:
+        """Read an index; a UserError says what to do where it is missing."""
+        return cls.model_validate(read_json(path, "Plate index (`hcs index` writes it)"))

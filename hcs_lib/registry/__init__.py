@@ -1,0 +1,1 @@
+"""Which functions exist and how they behave."""

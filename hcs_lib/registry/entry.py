@@ -1,0 +1,100 @@
+"""What the registry knows of one function, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from hcs_lib.core.declare import Axis, Coupling, MemoryType, ProcessingContract, Returns
+
+Origin = Literal["probed", "inferred", "declared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a function, after the image.
+
+    `kind` is `keyword`, or `any` for a function that takes arbitrary keywords (`**kwargs`).
+    `default` is None where there is none or where it is no JSON; `required` tells which.
+    """
+
+    name: str
+    kind: Literal["keyword", "any"] = "keyword"
+    required: bool = False
+    default: Any = None
+    annotation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionEntry:
+    """What a function is called, takes, does to slices, and returns; how that was found; or why it is excluded.
+
+    Attributes
+    ----------
+    id
+        How a pipeline names it, `skimage.filters.gaussian`.
+    target
+        `module:name`, resolved at first use and only through the registry.
+    accepts, coupling, returns, uncouple, keeps_scale, axis, special_inputs, special_outputs, columns
+        As in `hcs_lib.core.declare.image_function`. `keeps_scale` is None where it could not be measured.
+    keep_scale
+        Arguments that make a rescaling function keep the scale of values, `{"preserve_range": true}`.
+    dtypes
+        Output dtype by input dtype, as measured or declared.
+    origin, device
+        How that was found, and on which device.
+    source_digest, dependencies
+        What a context's digest covers for this function: its source (our own functions) and the versions
+        of the distributions it stands on.
+    excluded
+        Why the function cannot be used; None where it can.
+    """
+
+    id: str
+    library: str
+    version: str
+    memory_type: MemoryType
+    target: str
+    parameters: tuple[Parameter, ...] = ()
+    doc: str = ""
+    tags: tuple[str, ...] = ()
+    accepts: tuple[int, ...] = ()
+    coupling: Coupling = "none"
+    uncouple: Mapping[str, Any] = field(default_factory=dict)
+    returns: Returns = "other"
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    keeps_scale: bool | None = None
+    keep_scale: Mapping[str, Any] = field(default_factory=dict)
+    axis: Axis | None = None
+    special_inputs: tuple[str, ...] = ()
+    special_outputs: tuple[str, ...] = ()
+    columns: str | None = None
+    twin: str | None = None
+    origin: Origin = "probed"
+    device: str = "cpu"
+    source_digest: str | None = None
+    dependencies: Mapping[str, str] = field(default_factory=dict)
+    excluded: str | None = None
+
+    @property
+    def contract(self) -> ProcessingContract:
+        """The contract that follows from what the function accepts and how it couples slices."""
+        if self.accepts == (2,) or self.coupling == "channel_last":
+            return ProcessingContract.PURE_2D
+        if self.coupling == "reduces":
+            return ProcessingContract.VOLUMETRIC_TO_SLICE
+        return ProcessingContract.PURE_3D if self.accepts == (3,) else ProcessingContract.FLEXIBLE
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> FunctionEntry:
+        """Read what `to_json` wrote. Raises TypeError for unknown or missing fields."""
+        fields = dict(value)
+        fields["parameters"] = tuple(Parameter(**parameter) for parameter in fields.get("parameters", ()))
+        for name in ("tags", "accepts", "special_inputs", "special_outputs"):
+            fields[name] = tuple(fields.get(name, ()))
+        return cls(**fields)

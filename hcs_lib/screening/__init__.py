@@ -1,0 +1,1 @@
+"""From objects to wells: derived features, tables, failures, the verdict."""

@@ -1,0 +1,1 @@
+"""OME-Zarr and tables: the only code that writes results."""
