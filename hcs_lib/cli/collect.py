@@ -1,0 +1,63 @@
+"""`hcs collect` and `hcs verdict`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+_PLATE = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+
+
+@click.command()
+@_PLATE
+def collect(folder: Path) -> None:
+    """Write the tables of a plate from its executed wells. FOLDER is results/PLATE.
+
+    \b
+    tables/objects.parquet   one row per object, derived features included
+    tables/sites.parquet     one row per site: planes, counts, why it was left out
+    tables/wells.csv         one row per well: platemap, counts, medians
+    tables/failures.csv      what failed, and why
+
+    The plate's OME-Zarr store is completed, and what no finished well names is removed from it.
+    """  # noqa: D301
+    from hcs_lib.screening.collect import collect_plate
+
+    found = collect_plate(folder)
+    wells = ", ".join(f"{count} {status}" for status, count in found.wells.items() if count)
+    click.echo(f"{found.plate}: wells {wells or 'none'}; {found.objects} objects; tables in {folder / 'tables'}")
+    if found.sites_left_out:
+        click.echo(f"{found.plate}: {found.sites_left_out} sites left out, see failures.csv")
+    if found.not_imaged:
+        click.echo(f"{found.plate}: {len(found.not_imaged)} wells of the platemap have no images: "
+                   f"{', '.join(found.not_imaged[:10])}{' …' if len(found.not_imaged) > 10 else ''}")  # fmt: skip
+
+
+@click.command(name="verdict")
+@_PLATE
+def verdict(folder: Path) -> None:
+    """Say whether more wells failed than `allowed_failures`; exit 1 if so. FOLDER is results/PLATE."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from hcs_lib.screening.verdict import verdict as judge
+
+    found = judge(folder)
+    if found.failures:
+        table = Table(title=f"{found.plate}: what failed or was left out", title_justify="left")
+        for column in ("well", "site", "step", "kind", "reason"):
+            table.add_column(column, overflow="fold")
+        for row in found.failures:
+            table.add_row(*(row[column] for column in ("well", "site", "step", "kind", "reason")))
+        Console(width=None if sys.stdout.isatty() else 140).print(table)
+    click.echo(f"{found.plate}: {found.wells - found.failed} of {found.wells} wells without failure, "
+               f"{found.failed} failed, {found.allowed} allowed.")  # fmt: skip
+    if not found.passed:
+        click.echo(
+            f"hcs: plate {found.plate}: more wells failed than allowed_failures permits. Mend the causes above and run "
+            "again, or raise allowed_failures in the config.",
+            err=True,
+        )
+        sys.exit(1)

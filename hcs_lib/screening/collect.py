@@ -1,0 +1,190 @@
+"""Collect: from the receipts and tables of wells to the tables of a plate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hcs_lib.contexts.manifests import PlatePlan
+from hcs_lib.plates.platemap import read_platemap
+from hcs_lib.screening.derived import evaluate_derived
+from hcs_lib.screening.tidy import tidy
+from hcs_lib.screening.wells import WellResult, load_results
+from hcs_lib.storage.collected import parquet_writer, write_csv
+from hcs_lib.storage.tables import read_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FAILURE_COLUMNS = ("plate", "well", "site", "stage", "step", "kind", "counts", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was collected: wells by status, objects, sites left out, platemap wells without images."""
+
+    plate: str
+    wells: dict[str, int]
+    objects: int
+    sites_left_out: int
+    not_imaged: tuple[str, ...]
+
+
+def collect_plate(folder: Path) -> Collected:
+    """Write the tables of one plate and complete its store.
+
+    Writes `tables/objects.parquet`, `sites.parquet`, `wells.csv` and `failures.csv`, completes the plate's
+    OME-Zarr metadata with the wells that are done, and removes what the plan no longer names.
+
+    Parameters
+    ----------
+    folder
+        The plate's results, `results/{plate}`.
+
+    Raises
+    ------
+    UserError
+        Where the plate was not compiled, or a well not executed.
+    """
+    plan = PlatePlan.load(folder / "plan.json")
+    results = load_results(folder, plan)
+    tables = folder / "tables"
+    features = _write_objects(folder, plan, results)
+    _write_sites(tables / "sites.parquet", plan, results)
+    platemap = read_platemap(Path(plan.platemap)) if plan.platemap else None
+    _write_wells(tables / "wells.csv", plan, results, platemap.wells if platemap else {}, features)
+    write_csv(tables / "failures.csv", FAILURE_COLUMNS, _failures(plan, results))
+    tidy(folder, plan, results)
+    statuses = [result.status for result in results]
+    return Collected(
+        plan.plate,
+        {status: statuses.count(status) for status in ("done", "failed", "skipped")},
+        int(sum(row.get("objects", 0) for row in features.values())),
+        sum(site.status != "done" for result in results if result.status == "done" for site in result.sites),
+        tuple(well for well in (platemap.wells if platemap else {}) if well not in plan.wells),
+    )
+
+
+def _write_objects(folder: Path, plan: PlatePlan, results: list[WellResult]) -> dict[str, dict[str, float]]:
+    """Write the object table, well by well; return the median of each feature and the count, by well."""
+    target = folder / "tables" / "objects.parquet"
+    if plan.table is None:
+        target.unlink(missing_ok=True)
+        return {}
+    medians: dict[str, dict[str, float]] = {}
+    parts = [
+        (result.well, output.path)
+        for result in results
+        if result.status == "done"
+        for receipt in result.receipts
+        for output in receipt.outputs
+        if output.kind == "table" and output.name == plan.table.name
+    ]
+    if not parts:
+        target.unlink(missing_ok=True)
+        return {}
+    with_derived = ((well, _with_derived(read_table(folder / path), plan.derived)) for well, path in parts)
+    well, table = next(with_derived)
+    with parquet_writer(target, table.schema) as writer:
+        writer.write_table(table)
+        medians[well] = _medians(table)
+        for well, table in with_derived:
+            writer.write_table(table)
+            medians[well] = _medians(table)
+    return medians
+
+
+def _with_derived(table: pa.Table, derived: Mapping[str, str]) -> pa.Table:
+    columns = {name: table.column(name).to_numpy() for name in _features(table)}
+    for name, values in evaluate_derived(derived, columns).items():
+        table = table.append_column(name, [values])
+    return table
+
+
+def _features(table: pa.Table) -> list[str]:
+    return [name for name in table.column_names if not name.startswith("Metadata_")]
+
+
+def _medians(table: pa.Table) -> dict[str, float]:
+    import numpy as np
+
+    medians: dict[str, float] = {"objects": table.num_rows}
+    for name in _features(table):
+        values = table.column(name).to_numpy().astype(np.float64)
+        values = values[~np.isnan(values)]
+        medians[name] = float(np.median(values)) if values.size else float("nan")
+    return medians
+
+
+def _write_sites(path: Path, plan: PlatePlan, results: list[WellResult]) -> None:
+    import pyarrow as pa
+
+    sites = [(result.well, site) for result in results for site in result.sites]
+    columns: dict[str, Any] = {
+        "plate": pa.array([plan.plate] * len(sites), pa.string()),
+        "well": pa.array([well for well, _ in sites], pa.string()),
+        "site": pa.array([site.site for _, site in sites], pa.int32()),
+        "status": pa.array([site.status for _, site in sites], pa.string()),
+        "reason": pa.array([site.reason for _, site in sites], pa.string()),
+        "planes": pa.array([site.planes for _, site in sites], pa.int32()),
+    }
+    for label in plan.labels:
+        columns[f"count_{label}"] = pa.array([site.counts.get(label) for _, site in sites], pa.int64())
+    table = pa.table(columns)
+    with parquet_writer(path, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _write_wells(
+    path: Path,
+    plan: PlatePlan,
+    results: list[WellResult],
+    platemap: Mapping[str, Mapping[str, str]],
+    medians: Mapping[str, Mapping[str, float]],
+) -> None:
+    """One row per well: fate, platemap, counts, medians over its objects."""
+    counts = [f"count_{label}" for label in plan.labels]
+    own = ["plate", "well", "status", "reason", "sites", "sites_left_out", *counts]
+    mapped = {name: f"platemap_{name}" if name in own else name for row in platemap.values() for name in row}
+    mapped.pop("well", None)
+    features = list(next((row for row in medians.values()), {}))
+    rows = []
+    for result in results:
+        done = [site for site in result.sites if site.status == "done"] if result.status == "done" else []
+        row: dict[str, Any] = {
+            "plate": plan.plate,
+            "well": result.well,
+            "status": result.status,
+            "reason": result.last.reason,
+            "sites": len(done),
+            "sites_left_out": len(result.sites) - len(done),
+        }
+        row |= {mapped[name]: value for name, value in platemap.get(result.well, {}).items() if name in mapped}
+        if done:
+            row |= {f"count_{label}": sum(site.counts.get(label, 0) for site in done) for label in plan.labels}
+        rows.append(row | dict(medians.get(result.well, {})))
+    columns = [*own[:4], *mapped.values(), *own[4:], *(name for name in features if name not in own)]
+    write_csv(path, columns, rows)
+
+
+def _failures(plan: PlatePlan, results: list[WellResult]) -> list[dict[str, Any]]:
+    """One row per failed well and per site left out of a well that is done."""
+    rows = []
+    for result in results:
+        base = {"plate": plan.plate, "well": result.well, "stage": result.last.stage}
+        if result.failure is not None:
+            failure = result.failure
+            rows.append(
+                base
+                | {"site": failure.site, "step": failure.step, "kind": failure.kind, "reason": failure.message}
+                | {"counts": "yes" if result.status == "failed" else "no"}
+            )
+        else:
+            rows += [
+                base | {"site": site.site, "kind": "site_left_out", "counts": "no", "reason": site.reason}
+                for site in result.sites
+                if site.status != "done"
+            ]
+    return rows

@@ -1,0 +1,72 @@
+"""What became of each well: its receipts, checked against the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hcs_lib.contexts.manifests import Manifest, PlatePlan
+from hcs_lib.contexts.receipts import Failure, Receipt, SiteRecord
+from hcs_lib.core.errors import Problem, UserError
+
+
+@dataclass(frozen=True, slots=True)
+class WellResult:
+    """The receipts of one well, one per stage that it reached."""
+
+    well: str
+    receipts: tuple[Receipt, ...]
+
+    @property
+    def last(self) -> Receipt:
+        """The receipt of the last stage reached: what the well ended with."""
+        return self.receipts[-1]
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the well failed; None where it did not."""
+        return self.last.failure
+
+    @property
+    def status(self) -> str:
+        """`done`, `failed`, or `skipped` where the user's policy for bad planes left the well out."""
+        if self.last.status == "done":
+            return "done"
+        return "skipped" if self.failure is not None and self.failure.kind == "skipped" else "failed"
+
+    @property
+    def sites(self) -> tuple[SiteRecord, ...]:
+        """What became of each site."""
+        return self.last.sites
+
+
+def load_results(folder: Path, plan: PlatePlan) -> list[WellResult]:
+    """Read the receipts of every well of the plan, in the order of the plan.
+
+    Raises
+    ------
+    UserError
+        Where a well has no receipt for the context that the plan compiled: it was not executed since.
+    """
+    found: dict[str, list[Receipt]] = {well: [] for well in plan.wells}
+    problems = []
+    for stage in plan.stages:
+        for batch in stage.batches:
+            manifest = Manifest.load(folder / "manifests" / stage.name / f"{batch}.json")
+            for well, digest in manifest.wells.items():
+                if found[well] and found[well][-1].status == "failed":
+                    continue
+                receipt = Receipt.load(folder / "receipts" / stage.name / f"{well}.json")
+                if receipt is None or receipt.context_digest != digest:
+                    problems.append(
+                        Problem(
+                            f"plate {plan.plate}, well {well}, stage {stage.name}",
+                            "there is no receipt for the compiled context: the well was not executed since.",
+                            "Run the workflow, or `hcs execute` with its context.",
+                        )
+                    )
+                else:
+                    found[well].append(receipt)
+    if problems:
+        raise UserError(problems)
+    return [WellResult(well, tuple(receipts)) for well, receipts in found.items()]

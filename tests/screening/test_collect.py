@@ -1,0 +1,162 @@
+"""Collecting a plate of four wells whose fates are known: done, done without objects, failed, left out."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from hcs_lib.contexts.manifests import Manifest, ObjectTable, PlatePlan, Stage
+from hcs_lib.contexts.receipts import Failure, Output, Receipt, SiteRecord
+from hcs_lib.core.errors import UserError
+from hcs_lib.core.files import write_json
+from hcs_lib.screening.collect import collect_plate
+from hcs_lib.screening.verdict import verdict
+from hcs_lib.storage.tables import write_table
+
+WELLS = ("A01", "A02", "B01", "B02")
+COLUMNS = ("Nuclei_AreaShape_Area", "Nuclei_Intensity_MeanIntensity_GFP")
+
+
+def _receipt(well, *, failure=None, outputs=(), sites=()):
+    return Receipt(
+        plate="p", well=well, stage="s01-cpu", context_digest=f"digest-{well}",
+        status="failed" if failure else "done", reason=failure.message if failure else "", failure=failure,
+        outputs=outputs, sites=sites, planes={}, device={}, versions={}, seconds={}, warnings=(),
+        started="", finished="",
+    )  # fmt: skip
+
+
+def _part(folder, well, area, gfp):
+    path = f"tables/wells/{well}/objects.parquet"
+    columns = {
+        "Metadata_Plate": ["p"] * len(area),
+        "Metadata_Well": [well] * len(area),
+        "Metadata_Site": np.ones(len(area), np.int32),
+        COLUMNS[0]: np.array(area, np.float64),
+        COLUMNS[1]: np.array(gfp, np.float64),
+    }
+    write_table(folder / path, columns)
+    return Output(path=path, kind="table", name="objects", digest="", files=1, bytes=0)
+
+
+def _image(folder, path):
+    (folder / path).mkdir(parents=True)
+    (folder / path / "zarr.json").write_text("{}")
+    return Output(path=path, kind="image", name="image", digest="", files=1, bytes=2)
+
+
+@pytest.fixture
+def plate(tmp_path: Path) -> Path:
+    folder = tmp_path / "results" / "p"
+    platemap = tmp_path / "platemap.csv"
+    platemap.write_text("well;dose;control;status\na1;0;neg;x\nA2;5;;y\nB1;5;;z\nC01;9;pos;w\n")
+    PlatePlan(
+        plate="p", pipeline="test", raw_folder="/raw", wells=WELLS,
+        stages=(Stage(name="s01-cpu", gpu=0, steps=("measure",), batches={"b001": WELLS}, mem_mb=500),),
+        labels=("nuclei",),
+        table=ObjectTable(name="objects", primary="nuclei", objects=("nuclei",), columns=COLUMNS),
+        derived={"density": f"{COLUMNS[1]} / {COLUMNS[0]}"}, channel_names=("GFP",), platemap=str(platemap),
+        allowed_failures=0, store="p.zarr",
+    ).save(folder / "plan.json")  # fmt: skip
+    manifest = Manifest(plate="p", stage="s01-cpu", batch="b001", wells={well: f"digest-{well}" for well in WELLS})
+    write_json(folder / "manifests/s01-cpu/b001.json", manifest.model_dump(mode="json"))
+
+    done = SiteRecord(site=1, status="done", planes=2, counts={"nuclei": 3})
+    skipped = SiteRecord(site=2, status="skipped", planes=0, counts={}, reason="plane truncated")
+    empty = SiteRecord(site=1, status="done", planes=2, counts={"nuclei": 0})
+    receipts = [
+        _receipt(
+            "A01", sites=(done, skipped),
+            outputs=(_part(folder, "A01", [10, 20, 40], [1, 4, 2]), _image(folder, "p.zarr/A/01/1")),
+        ),
+        _receipt("A02", sites=(empty,), outputs=(_part(folder, "A02", [], []), _image(folder, "p.zarr/A/02/1"))),
+        _receipt("B01", failure=Failure(kind="function", message="it raised", step="measure", site=1)),
+        _receipt("B02", failure=Failure(kind="skipped", message="a plane is missing")),
+    ]  # fmt: skip
+    for receipt in receipts:
+        receipt.save(folder / f"receipts/s01-cpu/{receipt.well}.json")
+    return folder
+
+
+def _csv(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_objects_of_all_wells_with_derived_features(plate):
+    found = collect_plate(plate)
+    table = pq.read_table(plate / "tables/objects.parquet")
+    assert found.objects == table.num_rows == 3
+    assert table.column_names == ["Metadata_Plate", "Metadata_Well", "Metadata_Site", *COLUMNS, "density"]
+    assert table.column("density").to_pylist() == [0.1, 0.2, 0.05]
+
+
+def test_wells_have_platemap_counts_and_medians(plate):
+    found = collect_plate(plate)
+    rows = {row["well"]: row for row in _csv(plate / "tables/wells.csv")}
+    assert list(rows) == list(WELLS)
+    a01 = rows["A01"]
+    assert (a01["dose"], a01["control"], a01["platemap_status"]) == ("0", "neg", "x")
+    assert (a01["status"], a01["sites"], a01["sites_left_out"], a01["count_nuclei"]) == ("done", "1", "1", "3")
+    assert float(a01[COLUMNS[0]]) == 20
+    assert float(a01["density"]) == 0.1
+    assert (rows["A02"]["count_nuclei"], rows["A02"][COLUMNS[0]], rows["A02"]["objects"]) == ("0", "", "0")
+    assert (rows["B01"]["status"], rows["B01"]["count_nuclei"], rows["B01"]["dose"]) == ("failed", "", "5")
+    assert (rows["B02"]["status"], rows["B02"]["dose"]) == ("skipped", "")
+    assert found.not_imaged == ("C01",)
+
+
+def test_sites_say_why_they_were_left_out(plate):
+    collect_plate(plate)
+    rows = pq.read_table(plate / "tables/sites.parquet").to_pylist()
+    assert [(row["well"], row["site"], row["status"], row["count_nuclei"]) for row in rows] == [
+        ("A01", 1, "done", 3), ("A01", 2, "skipped", None), ("A02", 1, "done", 0),
+    ]  # fmt: skip
+
+
+def test_failures_and_verdict_count_what_counts(plate):
+    collect_plate(plate)
+    rows = _csv(plate / "tables/failures.csv")
+    assert [(row["well"], row["kind"], row["counts"], row["reason"]) for row in rows] == [
+        ("A01", "site_left_out", "no", "plane truncated"),
+        ("B01", "function", "yes", "it raised"),
+        ("B02", "skipped", "no", "a plane is missing"),
+    ]
+    found = verdict(plate)
+    assert (found.wells, found.failed, found.allowed, found.passed) == (4, 1, 0, False)
+
+
+def test_collecting_twice_gives_the_same_bytes(plate):
+    collect_plate(plate)
+    first = {path: path.read_bytes() for path in plate.rglob("*") if path.is_file()}
+    collect_plate(plate)
+    assert {path: path.read_bytes() for path in plate.rglob("*") if path.is_file()} == first
+
+
+def test_what_no_finished_well_names_is_removed(plate):
+    _image(plate, "p.zarr/B/01/1")
+    _image(plate, "p.zarr/A/01/9")
+    _part(plate, "H12", [1], [1])
+    (plate / "receipts/s01-cpu/H12.json").write_text("{}")
+    collect_plate(plate)
+    assert not (plate / "p.zarr/B").exists() or not any((plate / "p.zarr/B").glob("*/"))
+    assert not (plate / "p.zarr/A/01/9").exists()
+    assert (plate / "p.zarr/A/01/1/zarr.json").exists()
+    assert not (plate / "tables/wells/H12").exists()
+    assert not (plate / "receipts/s01-cpu/H12.json").exists()
+    wells = json.loads((plate / "p.zarr/zarr.json").read_text())["attributes"]["ome"]["plate"]["wells"]
+    assert [well["path"] for well in wells] == ["A/01", "A/02"]
+
+
+def test_a_well_not_executed_since_is_named(plate):
+    (plate / "receipts/s01-cpu/A02.json").unlink()
+    with pytest.raises(UserError, match=r"plate p, well A02, stage s01-cpu: there is no receipt"):
+        collect_plate(plate)
+
+
+def test_verdict_before_collect_says_what_to_do(plate):
+    with pytest.raises(UserError, match="Run `hcs collect` first"):
+        verdict(plate)
