@@ -1,0 +1,58 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench truth lock
+.DELETE_ON_ERROR:
+
+comma := ,
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell \
+	$(python) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $(python))))
+EXTRAS ?=
+
+# One stamp for each set of extras that was asked for: a second call costs nothing, a new lock installs again.
+installed = $(VENV)/.installed-$(subst $(comma),-,$(or $(1),base))
+
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(call installed,$(EXTRAS))  ## .venv from the lock; EXTRAS=opencl,torch,slurm,cuda12,cuda13,dev adds to it
+
+demo: $(call installed,)  ## a synthetic plate through the whole workflow, compared with its truth
+	$(BIN)/hcs demo demo
+	$(BIN)/snakemake --cores 2
+	$(BIN)/hcs demo demo --compare results/demo
+
+test: $(call installed,dev)  ## all tests
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+
+lint: $(call installed,dev)  ## ruff, mypy, import-linter, snakefmt, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+bench: $(call installed,dev)  ## what a run costs: benchmarks/
+	$(BIN)/python benchmarks/bbbc013.py
+
+truth: $(call installed,dev)  ## the complete test of contracts: every function probed again
+	$(BIN)/hcs registry build --force
+
+lock: | $(BIN)/python  ## requirements.lock anew, from pyproject.toml
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra slurm --extra opencl --universal \
+		--python-version 3.11 --no-annotate --no-header --no-emit-index-url --output-file requirements.lock
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is missing on this machine." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "The module venv of $(PYTHON) is missing on this machine (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# pip byte-compiles what it installs; Snakemake starts three times slower where it is not.
+$(VENV)/.installed-%: pyproject.toml requirements.lock | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --compile \
+		--constraint requirements.lock --editable '.$(addprefix [,$(addsuffix ],$(subst -,$(comma),$(filter-out base,$*))))'
+	$(BIN)/python -m compileall -q hcs_lib
+	@touch $@
