@@ -17,7 +17,9 @@ class ArraySpec(Frozen):
     codec
         Compression, as `storage` names it: `blosc-zstd-1-bitshuffle`.
     scale
-        Size of a pixel along each axis: micrometres (`unit`) in space, 1 elsewhere and where unknown.
+        Size of a pixel along each axis: in the axis' unit, 1 where that is unknown.
+    units
+        `micrometer` for each axis in space whose scale is known, None for the others.
     levels
         Number of resolution levels, each half the one before in y and x.
     channels
@@ -31,6 +33,6 @@ class ArraySpec(Frozen):
     shards: tuple[int, ...] | None
     codec: str
     scale: tuple[float, ...]
-    unit: str | None
+    units: tuple[str | None, ...]
     levels: int
     channels: tuple[str, ...]

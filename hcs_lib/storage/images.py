@@ -1,0 +1,143 @@
+"""Multiscale images and label images of OME-Zarr 0.5."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hcs_lib.storage import metadata
+from hcs_lib.storage.arrays import read_array, write_array
+from hcs_lib.storage.planning import plan_level
+from hcs_lib.storage.spec import ArraySpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+def write_image(
+    group: Path,
+    spec: ArraySpec,
+    array: Array,
+    *,
+    name: str,
+    translation_um: tuple[float, float] | None = None,
+    wavelengths_nm: Sequence[float | None] = (),
+) -> None:
+    """Write the image of one site into a new group, with its resolution levels (means of 2 × 2 pixels).
+
+    Parameters
+    ----------
+    group
+        Folder of the site, `demo.zarr/B/02/1`.
+    spec, array
+        What is planned, and pixels of that shape and dtype, axes in the order of `spec.axes`.
+    name
+        Of the image, for viewers.
+    translation_um
+        Where the centre of the first pixel lies in the well, (y, x), in micrometres. Left out of the
+        metadata where the size of a pixel is unknown.
+    wavelengths_nm
+        Emission of each channel, for its colour in viewers.
+    """
+    _write_levels(group, spec, array, halve_image)
+    channels = metadata.channels(spec.channels, wavelengths_nm, _windows(spec, array))
+    metadata.write_group(
+        group, {"multiscales": metadata.multiscales(spec, name, translation_um), "omero": channels}
+    )  # fmt: skip
+
+
+def write_labels(
+    group: Path, name: str, spec: ArraySpec, array: Array, *, translation_um: tuple[float, float] | None = None
+) -> None:
+    """Write a label image into the group of its image, with its resolution levels (nearest pixel).
+
+    Parameters are those of `write_image`; `name` is that of the label image. It is added to those already there.
+    """
+    labels = group / "labels"
+    _write_levels(labels / name, spec, array, halve_labels)
+    metadata.write_group(
+        labels / name,
+        {
+            "multiscales": metadata.multiscales(spec, name, translation_um),
+            "image-label": {"version": "0.5", "source": {"image": "../../"}},
+        },
+    )
+    metadata.write_group(labels, {"labels": [*(label for label in label_names(group) if label != name), name]})
+
+
+def read_image(group: Path, label: str | None = None) -> Array:
+    """Read the image of a site at full resolution, or one of its label images.
+
+    Raises
+    ------
+    DataError
+        Where a file of pixels is gone.
+    FileNotFoundError
+        Where there is no such image.
+    """
+    return read_array(group / "0" if label is None else group / "labels" / label / "0")
+
+
+def label_names(group: Path) -> list[str]:
+    """Return the names of the label images of a site, in the order they were written."""
+    try:
+        document = json.loads((group / "labels" / "zarr.json").read_bytes())
+    except FileNotFoundError:
+        return []
+    names: list[str] = document["attributes"]["ome"]["labels"]
+    return names
+
+
+def halve_image(array: Array) -> Array:
+    """Return half the resolution in y and x: means of 2 × 2 pixels, rounded for integers, half up.
+
+    An odd last row or column counts twice. Masks keep the upper left pixel.
+    """
+    import numpy as np
+
+    if array.dtype.kind == "b":
+        return halve_labels(array)
+    rows, columns = (size % 2 for size in array.shape[-2:])
+    if rows or columns:
+        array = np.pad(array, [(0, 0)] * (array.ndim - 2) + [(0, rows), (0, columns)], mode="edge")
+    four = [array[..., row::2, column::2] for row in (0, 1) for column in (0, 1)]
+    if array.dtype.kind == "f":
+        mean: Array = (four[0] + four[1] + four[2] + four[3]) / array.dtype.type(4)
+        return mean
+    # Quarters and remainders apart: exact in every integer dtype, without a wider one.
+    remainders = sum((pixel & 3 for pixel in four[1:]), start=(four[0] & 3) + array.dtype.type(2)) >> 2
+    halved: Array = sum((pixel >> 2 for pixel in four), start=remainders)
+    return halved
+
+
+def halve_labels(array: Array) -> Array:
+    """Return half the resolution in y and x: the upper left of each 2 × 2 pixels."""
+    return array[..., ::2, ::2]
+
+
+def _write_levels(folder: Path, spec: ArraySpec, array: Array, halve: Callable[[Array], Array]) -> None:
+    for level in range(spec.levels):
+        if level:
+            array = halve(array)
+        write_array(folder / str(level), plan_level(spec, level), array)
+
+
+def _windows(spec: ArraySpec, array: Array) -> list[tuple[float, float, float, float]]:
+    """Return (min, max, start, end) of each channel, for display only: range of the dtype, percentiles 0.1 and 99.9."""
+    import numpy as np
+
+    axis = spec.axes.index("c")
+    step = max(1, round(max(spec.shape[-2:]) / 256))
+    sampled = np.moveaxis(array[..., ::step, ::step], axis, 0).astype(np.float64)
+    integer = np.iinfo(array.dtype) if array.dtype.kind in "iu" else None
+    windows = []
+    for channel in sampled:
+        finite = channel[np.isfinite(channel)]
+        start, end = np.percentile(finite, (0.1, 99.9)).tolist() if finite.size else (0.0, 1.0)
+        low, high = (integer.min, integer.max) if integer else (start, end)
+        windows.append((float(low), float(high), start, max(end, start + 1) if integer else end))
+    return windows

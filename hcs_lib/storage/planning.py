@@ -1,0 +1,116 @@
+"""From sizes and calibration to the description of an array on disk."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from hcs_lib.storage.spec import ArraySpec
+
+_CHUNK = 1024
+"""Longest side of a chunk, and of the coarsest resolution level, in pixels."""
+
+_SHARD_BYTES = 256 * 2**20
+"""Pixels of one file, before compression. A shard is put together in memory."""
+
+_KEPT = "blosc-zstd-1-bitshuffle"
+_TEMPORARY = "blosc-lz4-1-bitshuffle"
+_DTYPE = re.compile(r"(?:u?int(8|16|32|64)|float(16|32|64)|bool)")
+
+
+def plan_array(
+    sizes: Mapping[str, int],
+    dtype: str,
+    *,
+    labels: bool,
+    channels: Sequence[str] = (),
+    pixel_size_um: float | None = None,
+    z_spacing_um: float | None = None,
+    temporary: bool = False,
+) -> ArraySpec:
+    """Describe the image or label image of one site.
+
+    An image has the axes c, y, x, and t and z where they have more than one value. A label image has
+    y, x, and t, c, z where they have more than one: labels made from one channel belong to all of them.
+
+    Chunks are planes cut into equal parts of at most 1024 × 1024, so that no edge is padded by more than
+    a pixel or two. A shard takes in whole axes, from x to t, up to 256 MiB: one file for the field of a camera.
+
+    Parameters
+    ----------
+    sizes
+        Length of the axes `t c z y x`; those left out count as 1, y and x must be there.
+    dtype
+        Name of the dtype, `uint16`.
+    labels
+        Whether this is a label image.
+    channels
+        Names along `c`, for images.
+    pixel_size_um, z_spacing_um
+        Micrometres; None where unknown.
+    temporary
+        Faster and larger compression, one resolution level: for what is thrown away after the run.
+
+    Raises
+    ------
+    ValueError
+        Where y or x is missing, a size is below 1, the dtype is unknown, or channels do not match `c`.
+    """
+    unknown = set(sizes) - set("tczyx")
+    if unknown or not {"y", "x"} <= set(sizes) or min(sizes.values()) < 1:
+        raise ValueError(f"sizes must give y and x, may give t, c and z, and be at least 1, not {dict(sizes)}")
+    if not labels and len(channels) != sizes.get("c", 1):
+        raise ValueError(f"{len(channels)} channel names for {sizes.get('c', 1)} channels")
+    always = "yx" if labels else "cyx"
+    axes = "".join(axis for axis in "tczyx" if axis in always or sizes.get(axis, 1) > 1)
+    shape = tuple(sizes.get(axis, 1) for axis in axes)
+    known = {"z": z_spacing_um, "y": pixel_size_um, "x": pixel_size_um}
+    side = max(sizes["y"], sizes["x"])
+    chunks = _chunks(shape)
+    return ArraySpec(
+        axes=axes,
+        shape=shape,
+        dtype=dtype,
+        chunks=chunks,
+        shards=_shards(shape, chunks, _itemsize(dtype)),
+        codec=_TEMPORARY if temporary else _KEPT,
+        scale=tuple(known.get(axis) or 1.0 for axis in axes),
+        units=tuple("micrometer" if known.get(axis) else None for axis in axes),
+        levels=1 if temporary else 1 + max(0, math.ceil(math.log2(side / _CHUNK))),
+        channels=() if labels else tuple(channels),
+    )
+
+
+def plan_level(spec: ArraySpec, level: int) -> ArraySpec:
+    """Describe one resolution level: half the size of the one before in y and x, rounded up."""
+    if level == 0:
+        return spec
+    shape = (*spec.shape[:-2], *(math.ceil(size / 2**level) for size in spec.shape[-2:]))
+    chunks = _chunks(shape)
+    shards = _shards(shape, chunks, _itemsize(spec.dtype))
+    scale = (*spec.scale[:-2], *(size * 2**level for size in spec.scale[-2:]))
+    return spec.model_copy(update={"shape": shape, "chunks": chunks, "shards": shards, "scale": scale})
+
+
+def _itemsize(dtype: str) -> int:
+    match = _DTYPE.fullmatch(dtype)
+    if not match:
+        raise ValueError(f"{dtype!r} is no dtype of an image")
+    return int(match[1] or match[2] or 8) // 8
+
+
+def _chunks(shape: Sequence[int]) -> tuple[int, ...]:
+    sides = (math.ceil(size / math.ceil(size / _CHUNK)) for size in shape[-2:])
+    return (*(1 for _ in shape[:-2]), *sides)
+
+
+def _shards(shape: Sequence[int], chunks: Sequence[int], itemsize: int) -> tuple[int, ...]:
+    shards = list(chunks)
+    for axis in reversed(range(len(shape))):
+        whole = [*shards]
+        whole[axis] = math.ceil(shape[axis] / chunks[axis]) * chunks[axis]
+        if math.prod(whole) * itemsize > _SHARD_BYTES:
+            break
+        shards = whole
+    return tuple(shards)
