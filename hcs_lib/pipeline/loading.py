@@ -1,0 +1,117 @@
+"""Loading a pipeline: the file as a model, with the line of everything in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from hcs_lib.core.errors import Problem, UserError, nearest
+from hcs_lib.core.expressions import column_names
+from hcs_lib.pipeline.located import Document, parse_yaml, read_yaml
+from hcs_lib.pipeline.models import FunctionCall, Override, Pipeline, Step
+from hcs_lib.pipeline.validation import validate
+
+_PARTS: dict[str, type[BaseModel]] = {"steps": Step, "overrides": Override, "<call>": FunctionCall}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPipeline:
+    """A pipeline, and where its parts stand."""
+
+    model: Pipeline
+    document: Document
+
+    def where(self, *location: str | int) -> str:
+        """Return `pipeline.yaml:LINE` of a part, given by its location in the model."""
+        return self.document.where(*location)
+
+
+def load_pipeline(path: Path) -> LoadedPipeline:
+    """Read and check a pipeline, as far as that can be done without a plate.
+
+    Raises
+    ------
+    UserError
+        With everything that is wrong, each with its line.
+    """
+    return _load(read_yaml(path))
+
+
+def parse_pipeline(text: str, source: str) -> LoadedPipeline:
+    """Read and check a pipeline from a text; `source` names it in errors. Errors as in `load_pipeline`."""
+    return _load(parse_yaml(text, source))
+
+
+def pipeline_from_model(model: Pipeline) -> LoadedPipeline:
+    """Check a pipeline that was built in Python. Errors as in `load_pipeline`, without lines."""
+    return _checked(LoadedPipeline(model, Document(f"pipeline {model.name}", None, {})))
+
+
+def _load(document: Document) -> LoadedPipeline:
+    return _checked(LoadedPipeline(validate(Pipeline, document, _PARTS), document))
+
+
+def _checked(pipeline: LoadedPipeline) -> LoadedPipeline:
+    problems = [*_step_problems(pipeline), *_override_problems(pipeline), *_derived_problems(pipeline)]
+    if problems:
+        raise UserError(problems)
+    return pipeline
+
+
+def _step_problems(pipeline: LoadedPipeline) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, step in enumerate(pipeline.model.steps):
+        here = ("steps", index)
+        if step.name in seen or step.name == "raw":
+            what = "is the name of the raw planes" if step.name == "raw" else "is the name of an earlier step"
+            yield Problem(pipeline.where(*here, "name"), f"Step '{step.name}': {what}.", "Choose another.")
+        seen.add(step.name)
+        table = isinstance(step.func, dict)
+        if table and step.group_by is None:
+            yield Problem(
+                pipeline.where(*here, "func"),
+                f"Step '{step.name}': a routing table needs the key `group_by`.",
+                "For a function with arguments, name the function with the key `call`.",
+            )
+        if step.group_by is not None and not table:
+            yield Problem(
+                pipeline.where(*here, "group_by"),
+                f"Step '{step.name}': group_by needs a routing table under `func`, one chain for each {step.group_by}.",
+            )
+        if step.group_by is not None and step.group_by == step.stack:
+            yield Problem(
+                pipeline.where(*here, "group_by"), f"Step '{step.name}': {step.stack} is stacked, and cannot route too."
+            )
+
+
+def _override_problems(pipeline: LoadedPipeline) -> Iterator[Problem]:
+    steps = {step.name: step for step in pipeline.model.steps}
+    for index, override in enumerate(pipeline.model.overrides):
+        here = ("overrides", index)
+        if override.plates is None and override.wells is None:
+            yield Problem(pipeline.where(*here), "An override needs `plates`, `wells` or both.")
+        if not override.args and override.enabled is None:
+            yield Problem(pipeline.where(*here), "An override needs `args` or `enabled`.")
+        step = steps.get(override.step)
+        if step is None:
+            hint = nearest(override.step, steps) or f"Steps are {', '.join(steps)}."
+            yield Problem(pipeline.where(*here, "step"), f"There is no step '{override.step}'.", hint)
+            continue
+        functions = {call.call for _, call in step.calls()}
+        for function in override.args:
+            if function not in functions:
+                hint = nearest(function, functions) or f"It calls {', '.join(sorted(functions))}."
+                yield Problem(
+                    pipeline.where(*here, "args", function), f"Step '{step.name}' does not call '{function}'.", hint
+                )
+
+
+def _derived_problems(pipeline: LoadedPipeline) -> Iterator[Problem]:
+    for name, expression in pipeline.model.derived.items():
+        try:
+            column_names(expression)
+        except ValueError as error:
+            yield Problem(pipeline.where("derived", name), f"Derived feature '{name}': {error}.")

@@ -1,0 +1,240 @@
+"""The configuration of an analysis: `config.yaml` and the table of plates, with every path resolved."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from hcs_lib.core.errors import Problem, UserError, nearest
+from hcs_lib.pipeline.located import Document, display_path, parse_yaml
+from hcs_lib.pipeline.models import Model
+from hcs_lib.pipeline.validation import validate
+
+PlateName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class RegistryConfig(Model):
+    """Where functions come from, beside the libraries that are known."""
+
+    modules: list[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]] = Field(default_factory=list)
+    """Python modules whose functions carry the decorator `hcs_lib.core.declare.image_function`."""
+
+
+class Config(Model):
+    """The keys of `config.yaml`. Every path is relative to the file that names it."""
+
+    plates: Annotated[str, Field(min_length=1)]
+    """The table of plates, a file with tabs between its columns."""
+    pipeline: Annotated[str, Field(min_length=1)] | None = None
+    """The pipeline of every plate that names none in the table."""
+    device: Literal["cpu", "gpu", "auto"] = "cpu"
+    """`cpu` refuses functions that need a GPU, `gpu` refuses pipelines without one, `auto` takes what the functions
+    of the pipeline need."""
+    wells_per_batch: Annotated[int, Field(ge=1, le=1536)] = 16
+    """How many wells one job works on, one after another. Another number computes no well again."""
+    bad_planes: Literal["fail", "skip_site", "skip_well"] = "fail"
+    """What to do where a plane is missing or broken: record the well as failed, go on without the site, or leave the
+    well out. No pixels are ever invented."""
+    allowed_failures: Annotated[int, Field(ge=0)] = 0
+    """How many wells of a plate may fail before the run ends with an error."""
+    fingerprint: Literal["stat", "content"] = "stat"
+    """How a raw file is known again: by size and time stamp, or by a hash of its bytes."""
+    registry: RegistryConfig = Field(default_factory=RegistryConfig)
+    """Further functions."""
+
+
+class PlateRow(Model):
+    """The columns of the table of plates, one row for each plate. A column that is not needed may be left out."""
+
+    plate: PlateName
+    """Name of the plate: the folder of its results, so letters, digits, `.`, `_` and `-` only."""
+    path: Annotated[str, Field(min_length=1)]
+    """The folder with the plate's images. Nothing is ever written there."""
+    format: Annotated[str, Field(min_length=1)] = "auto"
+    """What wrote the files (`hcs index --help` names the formats); `auto` finds out."""
+    pattern: Annotated[str, Field(min_length=1)] | None = None
+    """Pattern of file names, such as `Channel{channel}-{n}-{row}-{col}.tif`."""
+    platemap: Annotated[str, Field(min_length=1)] | None = None
+    """What is in each well: a table with a column `well`."""
+    pipeline: Annotated[str, Field(min_length=1)] | None = None
+    """The pipeline of this plate. By default that of `config.yaml`."""
+    pixel_size_um: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Side of a pixel in micrometres, where the files do not tell. It wins over what they say."""
+
+
+class PlateSettings(Model):
+    """One plate, all paths absolute. Plain JSON (`model_dump(mode="json")`)."""
+
+    name: str
+    path: Path
+    format: str
+    pattern: str | None
+    platemap: Path | None
+    pipeline: Path
+    pixel_size_um: float | None
+
+
+class Settings(Model):
+    """A whole analysis, every default filled in. Plain JSON (`model_dump(mode="json")`)."""
+
+    plates: tuple[PlateSettings, ...]
+    device: Literal["cpu", "gpu", "auto"]
+    wells_per_batch: int
+    bad_planes: Literal["fail", "skip_site", "skip_well"]
+    allowed_failures: int
+    fingerprint: Literal["stat", "content"]
+    registry: RegistryConfig
+
+    def plate(self, name: str) -> PlateSettings:
+        """Return a plate by name; a UserError offers the nearest."""
+        plates = {plate.name: plate for plate in self.plates}
+        if name not in plates:
+            hint = nearest(name, plates) or f"Plates are {', '.join(plates)}."
+            raise UserError(Problem("", f"There is no plate '{name}'.", hint))
+        return plates[name]
+
+
+def load_settings(config: dict[str, Any], base: Path, source: str) -> Settings:
+    """Check a configuration and the table of plates that it names.
+
+    Parameters
+    ----------
+    config
+        The keys of `config.yaml`, as Snakemake or `read_yaml` read them.
+    base
+        The folder that relative paths in it start from: where the configuration file lies.
+    source
+        Names the configuration in errors. Where it is a file, errors carry its lines.
+
+    Raises
+    ------
+    UserError
+        With everything that is wrong in both files.
+    """
+    document = Document(source, config, _lines(base / source))
+    settings = validate(Config, document, {"registry": RegistryConfig})
+    table = base / settings.plates
+    rows = _read_rows(table, document.where("plates"))
+    problems: list[Problem] = []
+    plates = []
+    for row in rows:
+        try:
+            plates.append(_plate(row, table, settings, base, document))
+        except UserError as error:
+            problems += error.problems
+    problems += _repeated(rows)
+    if not rows:
+        problems.append(Problem(display_path(table), "The table has no plate.", "Write one row for each plate."))
+    if problems:
+        raise UserError(problems)
+    return Settings(plates=tuple(plates), **settings.model_dump(exclude={"plates", "pipeline"}))
+
+
+def _lines(path: Path) -> dict[tuple[str | int, ...], int]:
+    try:
+        return dict(parse_yaml(path.read_text(encoding="utf-8"), str(path)).lines)
+    except (OSError, ValueError):  # no file, or one that Snakemake read in another way
+        return {}
+
+
+class _Row(NamedTuple):
+    where: str
+    cells: dict[str, str]
+
+
+def _read_rows(table: Path, named: str) -> list[_Row]:
+    """Read the table; `named` is where the configuration names it."""
+    source = display_path(table)
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(Problem(named, f"plates: the file {source} does not exist.")) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(Problem(named, f"plates: {source} cannot be read: {error}.")) from None
+    lines = [
+        (number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")
+    ]
+    if not lines:
+        raise UserError(Problem(source, "The table is empty.", f"Its columns are {', '.join(PlateRow.model_fields)}."))
+    header = [name.strip() for name in next(csv.reader([lines[0][1]], delimiter="\t"))]
+    problems = [
+        Problem(
+            f"{source}:{lines[0][0]}",
+            f"Unknown column '{name}'.",
+            nearest(name, PlateRow.model_fields)
+            or f"Columns, with tabs between, are {', '.join(PlateRow.model_fields)}.",
+        )
+        for name in header
+        if name not in PlateRow.model_fields
+    ]
+    problems += [
+        Problem(f"{source}:{lines[0][0]}", f"The column '{name}' is there twice.")
+        for name in dict.fromkeys(header)
+        if header.count(name) > 1
+    ]
+    rows = []
+    for number, line in lines[1:]:
+        cells = [cell.strip() for cell in next(csv.reader([line], delimiter="\t"))]
+        if len(cells) > len(header):
+            problems.append(
+                Problem(f"{source}:{number}", f"{len(cells)} cells, but the table has {len(header)} columns.")
+            )
+        rows.append(_Row(f"{source}:{number}", {key: cell for key, cell in zip(header, cells, strict=False) if cell}))
+    if problems:
+        raise UserError(problems)
+    return rows
+
+
+def _plate(row: _Row, table: Path, config: Config, base: Path, document: Document) -> PlateSettings:
+    found = validate(PlateRow, Document(row.where, dict(row.cells), {}), {})
+    pipeline, named = (
+        (table.parent / found.pipeline, row.where)
+        if found.pipeline
+        else (base / config.pipeline if config.pipeline else None, document.where("pipeline"))
+    )
+    platemap = table.parent / found.platemap if found.platemap else None
+    path = table.parent / found.path
+    problems = []
+    if pipeline is None:
+        problems.append(
+            Problem(row.where, f"Plate '{found.plate}' has no pipeline.", f"Name one here or in {document.source}.")
+        )
+    elif not pipeline.is_file():
+        problems.append(Problem(named, f"pipeline: the file {display_path(pipeline)} does not exist."))
+    if platemap and not platemap.is_file():
+        problems.append(Problem(row.where, f"platemap: the file {display_path(platemap)} does not exist."))
+    if not path.is_dir():
+        problems.append(Problem(row.where, f"path: the folder {display_path(path)} does not exist."))
+    if problems:
+        raise UserError(problems)
+    assert pipeline is not None
+    return PlateSettings(
+        name=found.plate,
+        path=_absolute(path),
+        format=found.format,
+        pattern=found.pattern,
+        platemap=_absolute(platemap) if platemap else None,
+        pipeline=_absolute(pipeline),
+        pixel_size_um=found.pixel_size_um,
+    )
+
+
+def _absolute(path: Path) -> Path:
+    """Return a path without `..`, links left as they are: what the user named is what messages name."""
+    return Path(os.path.abspath(path))
+
+
+def _repeated(rows: list[_Row]) -> Iterator[Problem]:
+    """Plates whose folders of results would be one; also on file systems that ignore case."""
+    first: dict[str, _Row] = {}
+    for row in rows:
+        name = row.cells.get("plate", "")
+        earlier = first.setdefault(name.lower(), row)
+        if name and earlier is not row:
+            same = f"'{name}' is there already" if earlier.cells["plate"] == name else f"'{name}' differs only in case"
+            yield Problem(row.where, f"plate: {same} ({earlier.where}).", "Plates need names of their own.")
