@@ -226,7 +226,7 @@ def _plate(row: _Row, table: Path, config: Config, base: Path, document: Documen
 
 def _absolute(path: Path) -> Path:
     """Return a path without `..`, links left as they are: what the user named is what messages name."""
-    return Path(os.path.abspath(path))
+    return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def _repeated(rows: list[_Row]) -> Iterator[Problem]:
