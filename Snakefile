@@ -1,0 +1,21 @@
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/registry.smk"
+include: "workflow/rules/index.smk"
+include: "workflow/rules/compile.smk"
+include: "workflow/rules/execute.smk"
+include: "workflow/rules/collect.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("results/{plate}/verdict.txt", plate=PIPELINES),

@@ -1,0 +1,45 @@
+rule collect:
+    input:
+        plan="results/{plate}/plan.json",
+        receipts=last_receipts,
+        platemap=platemap,
+    output:
+        sites="results/{plate}/tables/sites.parquet",
+        wells="results/{plate}/tables/wells.csv",
+        failures="results/{plate}/tables/failures.csv",
+    log:
+        "results/{plate}/logs/collect.log",
+    benchmark:
+        "results/{plate}/benchmarks/collect.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        gpu=0,
+    conda:
+        "../envs/hcs.yaml"
+    message:
+        "Tables of plate {wildcards.plate}"
+    shell:
+        "hcs collect results/{wildcards.plate} > {log:q} 2>&1"
+
+
+rule verdict:
+    input:
+        plan="results/{plate}/plan.json",
+        failures="results/{plate}/tables/failures.csv",
+    output:
+        "results/{plate}/verdict.txt",
+    log:
+        "results/{plate}/logs/verdict.log",
+    benchmark:
+        "results/{plate}/benchmarks/verdict.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        gpu=0,
+    conda:
+        "../envs/hcs.yaml"
+    message:
+        "Verdict on plate {wildcards.plate}"
+    shell:
+        "hcs verdict results/{wildcards.plate} > {log:q} 2>&1 && cp {log:q} {output:q}"

@@ -1,0 +1,98 @@
+import os
+import sys
+from pathlib import Path
+
+from hcs_lib.contexts.manifests import PlatePlan
+from hcs_lib.core.errors import UserError
+from hcs_lib.pipeline.loading import load_pipeline
+from hcs_lib.pipeline.settings import load_settings
+
+CLONE = Path(str(workflow.current_basedir)).parents[1]
+
+# Jobs find `hcs` beside the Python that runs Snakemake, whether its environment is active or not.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+# Where hcs.post-deploy.sh installs hcs_lib from.
+os.environ["HCS_CLONE"] = str(CLONE)
+
+
+def read_configuration():
+    """Return settings and pipelines by plate. What is wrong stops the workflow here, without a traceback."""
+    named = workflow.overwrite_configfiles or workflow.configfiles
+    source = Path(named[-1] if named else "config").absolute()
+    try:
+        settings = load_settings(config, source.parent, str(source))
+        return settings, {
+            plate.name: load_pipeline(plate.pipeline) for plate in settings.plates
+        }
+    except UserError as error:
+        demo = source == CLONE / "config/config.yaml" and not (CLONE / "demo").is_dir()
+        hint = "\n`make demo`, or `hcs demo demo`, writes the plate of the demo."
+        raise WorkflowError(f"{error}{hint if demo else ''}") from None
+
+
+SETTINGS, PIPELINES = read_configuration()
+
+
+def settings_of(wildcards):
+    """Return the settings of one plate as plain data: what Snakemake compares to see whether it is compiled anew."""
+    plate = SETTINGS.plate(wildcards.plate)
+    return SETTINGS.model_copy(update={"plates": (plate,)}).model_dump(mode="json")
+
+
+def platemap(wildcards):
+    """Return the plate's platemap, where it has one."""
+    return SETTINGS.plate(wildcards.plate).platemap or []
+
+
+def index_options(wildcards):
+    """Return the arguments of `hcs index` for a plate."""
+    plate = SETTINGS.plate(wildcards.plate)
+    options = {
+        "--plate": plate.name,
+        "--format": plate.format,
+        "--pattern": plate.pattern,
+        "--pixel-size-um": plate.pixel_size_um,
+        "--fingerprint": SETTINGS.fingerprint,
+    }
+    given = [str(part) for pair in options.items() if pair[1] is not None for part in pair]
+    return [str(plate.path), *given]
+
+
+def plan_of(wildcards):
+    """Return the plan of a plate; Snakemake compiles the plate first."""
+    return PlatePlan.load(Path(checkpoints.compile.get(plate=wildcards.plate).output[0]))
+
+
+def stage_of(wildcards):
+    """Return the stage that a job belongs to."""
+    return next(stage for stage in plan_of(wildcards).stages if stage.name == wildcards.stage)
+
+
+def manifest(wildcards):
+    """Return the manifest of a batch: written with the plan, compared by content."""
+    plan_of(wildcards)
+    return f"results/{wildcards.plate}/manifests/{wildcards.stage}/{wildcards.batch}.json"
+
+
+def batches(plate, stage):
+    """Return the receipts of all batches of a stage."""
+    return [f"results/{plate}/receipts/{stage.name}/batches/{batch}.json" for batch in stage.batches]
+
+
+def stage_before(wildcards):
+    """Return the receipt of the same batch in the stage before, where there is one."""
+    names = [stage.name for stage in plan_of(wildcards).stages]
+    before = names[: names.index(wildcards.stage)][-1:]
+    return [f"results/{wildcards.plate}/receipts/{name}/batches/{wildcards.batch}.json" for name in before]
+
+
+def last_receipts(wildcards):
+    """Return the receipts of the last stage of a plate; those before are inputs of these."""
+    return batches(wildcards.plate, plan_of(wildcards).stages[-1])
+
+
+wildcard_constraints:
+    plate="|".join(map(re.escape, PIPELINES)),
+    library=r"[\w.]+",
+    stage=r"s\d+-(cpu|gpu)",
+    batch=r"b\d+",

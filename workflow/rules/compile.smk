@@ -1,0 +1,24 @@
+checkpoint compile:
+    input:
+        index="results/{plate}/index.json",
+        registry=expand("results/registry/{library}.json", library=LIBRARIES),
+        platemap=platemap,
+    output:
+        "results/{plate}/plan.json",
+    params:
+        settings=settings_of,
+        pipeline=lambda wildcards: PIPELINES[wildcards.plate].model.model_dump(mode="json"),
+    log:
+        "results/{plate}/logs/compile.log",
+    benchmark:
+        "results/{plate}/benchmarks/compile.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        gpu=0,
+    conda:
+        "../envs/hcs.yaml"
+    message:
+        "Contexts of plate {wildcards.plate}"
+    script:
+        "../scripts/compile.py"

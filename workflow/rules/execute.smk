@@ -1,0 +1,32 @@
+rule execute_cpu:
+    input:
+        manifest=manifest,
+        before=stage_before,
+    output:
+        "results/{plate}/receipts/{stage}/batches/{batch}.json",
+    log:
+        "results/{plate}/logs/{stage}/{batch}.log",
+    benchmark:
+        "results/{plate}/benchmarks/{stage}/{batch}.tsv"
+    wildcard_constraints:
+        stage=r"s\d+-cpu",
+    threads: 1
+    resources:
+        mem_mb=stage_memory,
+        gpu=0,
+    conda:
+        "../envs/hcs.yaml"
+    message:
+        "Wells of plate {wildcards.plate}, stage {wildcards.stage}, batch {wildcards.batch}"
+    shell:
+        "hcs execute {input.manifest:q} > {log:q} 2>&1"
+
+
+use rule execute_cpu as execute_gpu with:
+    wildcard_constraints:
+        stage=r"s\d+-gpu",
+    resources:
+        mem_mb=stage_memory,
+        gpu=1,
+    message:
+        "Wells of plate {wildcards.plate}, stage {wildcards.stage}, batch {wildcards.batch}, on a GPU"
