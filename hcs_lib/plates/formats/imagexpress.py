@@ -1,0 +1,68 @@
+"""ImageXpress (MetaXpress), flat files: `{plate}_{well}_s{site}_w{channel}{UUID}.tif`.
+
+Files lie in the plate's folder or in `TimePoint_{t}/ZStep_{z}` below it. Site, channel, UUID and both folders
+are optional. `ZStep_0`, or a file above the `ZStep` folders, is the projection of a stack: it is taken for a
+plane only where its own stack is not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from hcs_lib.core.addresses import canonical_well
+from hcs_lib.plates.formats.base import Found, PlaneFile, channel_id
+
+# The UUID follows the channel without a separator and may begin with a digit: its first group is eight digits
+# long, so `w121C731DC-…` is channel 1.
+_NAME = re.compile(
+    r"""(?P<plate>.+?)_(?P<well>[A-Z]{1,2}\d{1,2})
+        (?:_[sS](?P<site>\d+))?(?:_[wW](?P<channel>\d+))?
+        (?P<thumbnail>_(?i:thumb))?
+        (?i:[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})?
+        \.(?i:tiff?)""",
+    re.VERBOSE,
+)
+_TIME_POINT = re.compile(r"TimePoint_(\d+)", re.IGNORECASE)
+_Z_STEP = re.compile(r"ZStep_(\d+)", re.IGNORECASE)
+
+
+def find(files: Sequence[str]) -> Found:
+    """Find the planes of ImageXpress plates among relative paths."""
+    planes: list[PlaneFile] = []
+    others: set[str] = set()
+    for file in files:
+        path = PurePosixPath(file)
+        match = _NAME.fullmatch(path.name)
+        if match is None:
+            continue
+        if match["thumbnail"]:
+            others.add(file)
+            continue
+        try:
+            well = canonical_well(match["well"])
+        except ValueError:
+            continue
+        root, t, z = _folders(path.parts[:-1])
+        site, channel = int(match["site"] or 1), channel_id(match["channel"] or "1")
+        planes.append(PlaneFile(file, root, match["plate"], well, site, channel, z, t))
+    stacks = {_image(plane) for plane in planes if plane.z}
+    projections = {plane.file for plane in planes if not plane.z and _image(plane) in stacks}
+    return Found(tuple(plane for plane in planes if plane.file not in projections), frozenset(others | projections))
+
+
+def _folders(parts: Sequence[str]) -> tuple[str, int, int | None]:
+    """Return the plate's folder, t and z of the folders above a file."""
+    t, z = 1, None
+    root = len(parts)
+    for position, part in reversed(list(enumerate(parts))):
+        if match := _TIME_POINT.fullmatch(part):
+            t, root = int(match[1]), position
+        elif match := _Z_STEP.fullmatch(part):
+            z, root = int(match[1]), position
+    return "/".join(parts[:root]) or ".", t, z
+
+
+def _image(plane: PlaneFile) -> tuple[str, str | None, str, int, str, int]:
+    return plane.root, plane.plate, plane.well, plane.site, plane.channel, plane.t
