@@ -51,49 +51,46 @@ def collect_plate(folder: Path) -> Collected:
     plan = PlatePlan.load(folder / "plan.json")
     results = load_results(folder, plan)
     tables = folder / "tables"
-    features = _write_objects(folder, plan, results)
+    medians, objects = _write_objects(folder, plan, results)
     _write_sites(tables / "sites.parquet", plan, results)
     platemap = read_platemap(Path(plan.platemap)) if plan.platemap else None
-    _write_wells(tables / "wells.csv", plan, results, platemap.wells if platemap else {}, features)
+    _write_wells(tables / "wells.csv", plan, results, platemap.wells if platemap else {}, medians)
     write_csv(tables / "failures.csv", FAILURE_COLUMNS, _failures(plan, results))
     tidy(folder, plan, results)
     statuses = [result.status for result in results]
     return Collected(
         plan.plate,
         {status: statuses.count(status) for status in ("done", "failed", "skipped")},
-        int(sum(row.get("objects", 0) for row in features.values())),
+        objects,
         sum(site.status != "done" for result in results if result.status == "done" for site in result.sites),
-        tuple(well for well in (platemap.wells if platemap else {}) if well not in plan.wells),
+        platemap.not_imaged(plan.wells) if platemap else (),
     )
 
 
-def _write_objects(folder: Path, plan: PlatePlan, results: list[WellResult]) -> dict[str, dict[str, float]]:
-    """Write the object table, well by well; return the median of each feature and the count, by well."""
+def _write_objects(folder: Path, plan: PlatePlan, results: list[WellResult]) -> tuple[dict[str, dict[str, float]], int]:
+    """Write the object table, well by well; return the median of each feature by well, and the number of rows."""
     target = folder / "tables" / "objects.parquet"
-    if plan.table is None:
-        target.unlink(missing_ok=True)
-        return {}
-    medians: dict[str, dict[str, float]] = {}
     parts = [
-        (result.well, output.path)
+        (result.well, folder / output.path)
         for result in results
         if result.status == "done"
         for receipt in result.receipts
         for output in receipt.outputs
-        if output.kind == "table" and output.name == plan.table.name
+        if plan.table is not None and output.kind == "table" and output.name == plan.table.name
     ]
     if not parts:
         target.unlink(missing_ok=True)
-        return {}
-    with_derived = ((well, _with_derived(read_table(folder / path), plan.derived)) for well, path in parts)
-    well, table = next(with_derived)
-    with parquet_writer(target, table.schema) as writer:
-        writer.write_table(table)
-        medians[well] = _medians(table)
-        for well, table in with_derived:
+        return {}, 0
+    medians: dict[str, dict[str, float]] = {}
+    rows = 0
+    schema = _with_derived(read_table(parts[0][1]), plan.derived).schema
+    with parquet_writer(target, schema) as writer:
+        for well, path in parts:
+            table = _with_derived(read_table(path), plan.derived)
             writer.write_table(table)
             medians[well] = _medians(table)
-    return medians
+            rows += table.num_rows
+    return medians, rows
 
 
 def _with_derived(table: pa.Table, derived: Mapping[str, str]) -> pa.Table:
@@ -110,7 +107,7 @@ def _features(table: pa.Table) -> list[str]:
 def _medians(table: pa.Table) -> dict[str, float]:
     import numpy as np
 
-    medians: dict[str, float] = {"objects": table.num_rows}
+    medians = {}
     for name in _features(table):
         values = table.column(name).to_numpy().astype(np.float64)
         values = values[~np.isnan(values)]
@@ -165,13 +162,13 @@ def _write_wells(
         if done:
             row |= {f"count_{label}": sum(site.counts.get(label, 0) for site in done) for label in plan.labels}
         rows.append(row | dict(medians.get(result.well, {})))
-    columns = [*own[:4], *mapped.values(), *own[4:], *(name for name in features if name not in own)]
+    columns = [*own[:4], *mapped.values(), *own[4:], *features]
     write_csv(path, columns, rows)
 
 
 def _failures(plan: PlatePlan, results: list[WellResult]) -> list[dict[str, Any]]:
     """One row per failed well and per site left out of a well that is done."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for result in results:
         base = {"plate": plan.plate, "well": result.well, "stage": result.last.stage}
         if result.failure is not None:

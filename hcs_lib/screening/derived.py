@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from hcs_lib.core.expressions import column_names
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -35,7 +37,7 @@ def evaluate_derived(
     rows = len(next(iter(columns.values()), ()))
     values = {}
     for name, expression in derived.items():
-        used = {column: columns[column].astype(np.float64) for column in columns if column in expression}
+        used = {column: columns[column].astype(np.float64) for column in column_names(expression)}
         found = numexpr.evaluate(expression, local_dict=used, global_dict={})
         values[name] = np.broadcast_to(np.asarray(found, dtype=np.float64), (rows,))
     return values

@@ -51,4 +51,3 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
         if output.kind == "image":
             fields.setdefault(well, []).append(Path(output.path).name)
     write_plate(store, plan.plate, fields)
-

@@ -14,10 +14,6 @@ def test_arithmetic_is_elementwise_in_double_precision():
     assert found["fraction"].dtype == np.float64
 
 
-def test_a_constant_fills_every_row():
-    np.testing.assert_array_equal(evaluate_derived({"one": "1"}, {"a": np.zeros(3)})["one"], [1, 1, 1])
-
-
 def test_no_rows_give_no_values():
     assert evaluate_derived({"x": "a * 2"}, {"a": np.zeros(0)})["x"].shape == (0,)
 
