@@ -11,12 +11,12 @@ rule collect:
         "results/{plate}/logs/collect.log",
     benchmark:
         "results/{plate}/benchmarks/collect.tsv"
+    conda:
+        "../envs/hcs.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         gpu=0,
-    conda:
-        "../envs/hcs.yaml"
     message:
         "Tables of plate {wildcards.plate}"
     shell:
@@ -33,12 +33,13 @@ rule verdict:
         "results/{plate}/logs/verdict.log",
     benchmark:
         "results/{plate}/benchmarks/verdict.tsv"
+    localrule: True
+    conda:
+        "../envs/hcs.yaml"
     threads: 1
     resources:
         mem_mb=500,
         gpu=0,
-    conda:
-        "../envs/hcs.yaml"
     message:
         "Verdict on plate {wildcards.plate}"
     shell:

@@ -1,18 +1,23 @@
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import UserError
 from hcs_lib.pipeline.loading import load_pipeline
 from hcs_lib.pipeline.settings import load_settings
+from hcs_lib.plates.indexing import snapshot
+from hcs_lib.registry.versions import LIBRARIES, library_versions
 
 CLONE = Path(str(workflow.current_basedir)).parents[1]
 
-# Jobs find `hcs` beside the Python that runs Snakemake, whether its environment is active or not.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-# Where hcs.post-deploy.sh installs hcs_lib from.
-os.environ["HCS_CLONE"] = str(CLONE)
+os.environ.update(
+    # Jobs find `hcs` beside the Python that runs Snakemake, whether its environment is active or not.
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
+    # Where hcs.post-deploy.sh installs hcs_lib from.
+    HCS_CLONE=str(CLONE),
+)
 
 
 def read_configuration():
@@ -21,9 +26,7 @@ def read_configuration():
     source = Path(named[-1] if named else "config").absolute()
     try:
         settings = load_settings(config, source.parent, str(source))
-        return settings, {
-            plate.name: load_pipeline(plate.pipeline) for plate in settings.plates
-        }
+        return settings, {plate.name: load_pipeline(plate.pipeline) for plate in settings.plates}
     except UserError as error:
         demo = source == CLONE / "config/config.yaml" and not (CLONE / "demo").is_dir()
         hint = "\n`make demo`, or `hcs demo demo`, writes the plate of the demo."
@@ -58,14 +61,22 @@ def index_options(wildcards):
     return [str(plate.path), *given]
 
 
+@lru_cache
+def load_plan(path, mtime_ns):
+    """Read a plan, once for each time that it was written."""
+    return PlatePlan.load(path)
+
+
 def plan_of(wildcards):
     """Return the plan of a plate; Snakemake compiles the plate first."""
-    return PlatePlan.load(Path(checkpoints.compile.get(plate=wildcards.plate).output[0]))
+    path = Path(checkpoints.compile.get(plate=wildcards.plate).output[0])
+    return load_plan(path, path.stat().st_mtime_ns)
 
 
-def stage_of(wildcards):
-    """Return the stage that a job belongs to."""
-    return next(stage for stage in plan_of(wildcards).stages if stage.name == wildcards.stage)
+def stage_memory(wildcards, attempt):
+    """Return the memory that a job of a stage needs, in MB; more at each further attempt."""
+    stages = {stage.name: stage for stage in plan_of(wildcards).stages}
+    return stages[wildcards.stage].mem_mb * attempt
 
 
 def manifest(wildcards):

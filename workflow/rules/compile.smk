@@ -5,19 +5,19 @@ checkpoint compile:
         platemap=platemap,
     output:
         "results/{plate}/plan.json",
-    params:
-        settings=settings_of,
-        pipeline=lambda wildcards: PIPELINES[wildcards.plate].model.model_dump(mode="json"),
     log:
         "results/{plate}/logs/compile.log",
     benchmark:
         "results/{plate}/benchmarks/compile.tsv"
+    conda:
+        "../envs/hcs.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         gpu=0,
-    conda:
-        "../envs/hcs.yaml"
+    params:
+        settings=settings_of,
+        pipeline=lambda wildcards: PIPELINES[wildcards.plate].model.model_dump(mode="json"),
     message:
         "Contexts of plate {wildcards.plate}"
     script:

@@ -10,12 +10,12 @@ rule execute_cpu:
         "results/{plate}/benchmarks/{stage}/{batch}.tsv"
     wildcard_constraints:
         stage=r"s\d+-cpu",
+    conda:
+        "../envs/hcs.yaml"
     threads: 1
     resources:
         mem_mb=stage_memory,
         gpu=0,
-    conda:
-        "../envs/hcs.yaml"
     message:
         "Wells of plate {wildcards.plate}, stage {wildcards.stage}, batch {wildcards.batch}"
     shell:
