@@ -1,0 +1,95 @@
+"""What goes wrong: in the configuration, in a pipeline, in a plate."""
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("errors")]
+
+
+def test_truncated_file_fails_its_well_alone(bbbc013: Callable) -> None:
+    analysis = bbbc013(wells=("A01", "A02", "A12"))
+    broken = analysis.config.parent / "images/Channel1-02-A-02.tif"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:200_000])
+
+    first = analysis.run()
+    assert first.status == 1
+    assert "1 failed, 0 allowed" in first.text
+    assert "bad_plane" in first.text
+    assert "Traceback" not in first.text
+    with (analysis.results / "tables/wells.csv").open(newline="") as file:
+        assert {row["well"]: row["status"] for row in csv.DictReader(file)} == {
+            "A01": "done", "A02": "failed", "A12": "done",
+        }  # fmt: skip
+    assert (analysis.results / "tables/objects.parquet").is_file()
+
+    before = analysis.receipts()
+    again = analysis.run()
+    assert again.status == 1, "the verdict fails until the cause is mended"
+    assert "1 failed, 0 allowed" in again.text
+    assert not analysis.executed_since(before)
+
+    broken.write_bytes(whole)
+    mended = analysis.run()
+    assert mended.status == 0, mended.text
+    assert analysis.executed_since(before) == {"A02"}
+
+
+@pytest.fixture(scope="module")
+def small(bbbc013: Callable) -> Any:
+    """One well, indexed and compiled already."""
+    analysis = bbbc013(wells=("A01",))
+    assert analysis.run("--until", "compile").status == 0
+    return analysis
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "found"),
+    [
+        ("config.yaml", "pipeline:", "pipelin:", "pipeline"),
+        ("plates.tsv", "platemap.csv", "platemaps.csv", "platemaps.csv does not exist"),
+        ("pipeline.yaml", "stack: channel", "stack: chanel", "pipeline.yaml:13"),
+    ],
+)
+def test_wrong_configuration_stops_before_anything_runs(small: Any, name: str, old: str, new: str, found: str) -> None:
+    small.edit(name, old, new)
+    try:
+        run = small.run("--dry-run")
+    finally:
+        small.edit(name, new, old)
+    assert run.status == 1
+    assert found in run.text
+    assert "Traceback" not in run.text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("hcs.expand_ring", "hcs.expand_rings", ["pipeline.yaml:10", "hcs.expand_ring"]),
+        ('DNA: "2"', 'DNA: "7"', ["pipeline.yaml:2", "7"]),
+    ],
+)
+def test_wrong_pipeline_is_told_by_compile(small: Any, old: str, new: str, found: list[str]) -> None:
+    small.edit("pipeline.yaml", old, new)
+    try:
+        run = small.run("--until", "compile")
+    finally:
+        small.edit("pipeline.yaml", new, old)
+    assert run.status == 1
+    assert all(text in run.text for text in found), run.text
+    assert "Traceback" not in run.text
+
+
+def test_without_its_plate_the_demo_says_what_writes_it(program: Callable, repository: Path, tmp_path: Path) -> None:
+    for name in ("Snakefile", "workflow", "config", "profiles"):
+        source = repository / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    run = program("snakemake", "--cores", "2", cwd=tmp_path)
+    assert run.status == 1
+    assert "`make demo`, or `hcs demo demo`, writes the plate of the demo." in run.text
+    assert "Traceback" not in run.text
