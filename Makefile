@@ -17,15 +17,14 @@ help:  ## what can be made
 
 setup: $(call installed,$(EXTRAS))  ## .venv from the lock; EXTRAS=opencl,torch,slurm,cuda12,cuda13,dev adds to it
 
-demo: $(call installed,)  ## a synthetic plate through the whole workflow, compared with its truth
-	$(BIN)/hcs demo demo
+demo: demo/plate  ## a synthetic plate through the whole workflow, compared with its truth
 	$(BIN)/snakemake --cores 2
 	$(BIN)/hcs demo demo --compare results/demo
 
 test: $(call installed,dev)  ## all tests
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
-lint: $(call installed,dev)  ## ruff, mypy, import-linter, snakefmt, snakemake --lint
+lint: $(call installed,dev) demo/plate  ## ruff, mypy, import-linter, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -43,6 +42,9 @@ lock: | $(BIN)/python  ## requirements.lock anew, from pyproject.toml
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra slurm --extra opencl --universal \
 		--python-version 3.11 --no-annotate --no-header --no-emit-index-url --output-file requirements.lock
+
+demo/plate: | $(call installed,)
+	$(BIN)/hcs demo demo
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is missing on this machine." >&2; exit 1; }

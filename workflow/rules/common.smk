@@ -28,7 +28,7 @@ def read_configuration():
         settings = load_settings(config, source.parent, str(source))
         return settings, {plate.name: load_pipeline(plate.pipeline) for plate in settings.plates}
     except UserError as error:
-        demo = source == CLONE / "config/config.yaml" and not (CLONE / "demo").is_dir()
+        demo = source == CLONE / "config/config.yaml" and not (CLONE / "demo/plate").is_dir()
         hint = "\n`make demo`, or `hcs demo demo`, writes the plate of the demo."
         raise WorkflowError(f"{error}{hint if demo else ''}") from None
 
