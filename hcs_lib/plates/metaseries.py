@@ -44,3 +44,36 @@ def read_metaseries(description: str) -> PlaneMetadata | None:
         x if square else None, number("stage-position-x"), number("stage-position-y"), number("z-position"),
         str(name) or None, number("wavelength") or None,
     )  # fmt: skip
+
+
+def write_metaseries(metadata: PlaneMetadata, shape: tuple[int, int], label: str) -> str:
+    """Return the description of a plane as MetaXpress writes it: what `read_metaseries` reads, and what readers expect.
+
+    `label` is the stage label, such as `B02 : Site 1`.
+    """
+    from xml.sax.saxutils import quoteattr
+
+    size = metadata.pixel_size_um
+    plane = {
+        "plane-type": ("string", "plane"),
+        "pixel-size-x": ("int", shape[1]),
+        "pixel-size-y": ("int", shape[0]),
+        "spatial-calibration-state": ("bool", "on" if size else "off"),
+        "spatial-calibration-x": ("float", size or 1),
+        "spatial-calibration-y": ("float", size or 1),
+        "spatial-calibration-units": ("string", "um"),
+        "image-name": ("string", metadata.channel),
+        "stage-position-x": ("float", metadata.x_um),
+        "stage-position-y": ("float", metadata.y_um),
+        "stage-label": ("string", label),
+        "z-position": ("float", metadata.z_um),
+        "wavelength": ("float", metadata.wavelength_nm),
+        "_IllumSetting_": ("string", metadata.channel),
+    }
+    lines = [
+        f'<prop id="{key}" type="{kind}" value={quoteattr(str(value))}/>'
+        for key, (kind, value) in plane.items()
+        if value is not None
+    ]
+    head = '<prop id="MetaDataVersion" type="float" value="1"/>'
+    return "\n".join(["<MetaData>", head, "<PlaneInfo>", *lines, "</PlaneInfo>", "</MetaData>"])

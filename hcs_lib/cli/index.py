@@ -1,0 +1,135 @@
+"""`hcs index`: what a plate's folder holds, and what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from hcs_lib.core.errors import Problem, UserError
+from hcs_lib.plates.formats import FORMATS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hcs_lib.plates.index import PlateIndex
+
+_SHOWN = 20
+"""Problems shown in full; `--json` and the index have all of them."""
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--plate", metavar="NAME", help="Name of the plate in the results; the folder's by default.")
+@click.option("--format", "format_", metavar="F", default="auto", show_default=True,
+              help=f"How the microscope names its files: auto, pattern, {', '.join(FORMATS)}.")  # fmt: skip
+@click.option("--pattern", metavar="P", help="Your own file names, such as 'Channel{channel}-{n}-{row}-{col}.tif'.")
+@click.option("--fingerprint", type=click.Choice(["stat", "content"]), default="stat", show_default=True,
+              help="How a change of a file is seen: by size and time stamp, or by SHA-256 of its bytes.")  # fmt: skip
+@click.option("--pixel-size-um", type=float, help="Micrometres a pixel, in place of what the files say.")
+@click.option("--output", type=click.Path(path_type=Path), help="Write the index, as JSON, to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the index as one JSON object.")
+def index(
+    folder: Path,
+    plate: str | None,
+    format_: str,
+    pattern: str | None,
+    fingerprint: Literal["stat", "content"],
+    pixel_size_um: float | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Index the plate in FOLDER: every plane, and everything that is missing or broken.
+
+    FOLDER is the plate's folder, or holds exactly one plate. Names of files give well, site, channel, z and t;
+    every header is checked, no pixel is read, nothing is written into FOLDER.
+
+    A pattern names the fields well (or row and col), site, channel, z, t, plate, and n for text that does not
+    matter; everything else stands for itself. With slashes it names folders too.
+
+    Exit status 0, also where planes are missing or broken: they are listed. 2 where there is no plate.
+    """
+    from hcs_lib.plates.indexing import index_plate
+
+    if output and output.resolve().is_relative_to(folder.resolve()):
+        raise UserError(Problem(str(output), "nothing is written into a plate's folder.", "Write the index elsewhere."))
+    found = index_plate(
+        folder,
+        plate=plate or folder.resolve().name,
+        format=format_,
+        pattern=pattern,
+        fingerprint=fingerprint,
+        pixel_size_um=pixel_size_um,
+    )
+    if output:
+        found.save(output)
+    if as_json:
+        from hcs_lib.core.canonical import canonical_json
+
+        click.echo(canonical_json(found.model_dump(mode="json")), nl=False)
+        return
+
+    from rich.console import Console
+
+    console = Console(highlight=False, emoji=False, markup=False)
+    _summarise(console, found)
+    _draw(console, found)
+    _list_problems(console, found)
+
+
+def _summarise(console: Console, found: PlateIndex) -> None:
+    channels = ", ".join(c.id if c.name == c.id else f"{c.id} {c.name}" for c in found.channels)
+    counts = f"{len(found.wells)} wells x {len(found.sites)} sites x {len(found.channels)} channels"
+    grid = f", sites in {found.grid[0]} rows of {found.grid[1]}" if found.grid and len(found.sites) > 1 else ""
+    pixel = f"{found.pixel_size_um:g} um a pixel" if found.pixel_size_um else "pixel size unknown"
+    spacing = f", {found.z_spacing_um:g} um between z-planes" if found.z_spacing_um else ""
+    console.print(f"{found.plate} ({found.format})", style="bold")
+    console.print(f"{counts} x {len(found.z)} z x {len(found.t)} t{grid}", soft_wrap=True)
+    console.print(f"channels: {channels}", soft_wrap=True)
+    console.print(f"planes: {len(found.planes)} of {found.shape[0]} x {found.shape[1]} {found.dtype}, {pixel}{spacing}",
+                  soft_wrap=True)  # fmt: skip
+
+
+def _draw(console: Console, found: PlateIndex) -> None:
+    """Draw the plate as it lies on the bench."""
+    from rich.text import Text
+
+    from hcs_lib.core.addresses import Well, geometry_of, row_name, well_name
+
+    rows, columns = geometry_of(found.wells)
+    imaged = {*found.wells}
+    console.print()
+    console.print("   " + "".join(f"{column + 1:>3}" for column in range(columns)), soft_wrap=True)
+    for row in range(rows):
+        line = Text(f"{row_name(row):>3}")
+        for column in range(columns):
+            well = well_name(Well(row, column))
+            if well not in imaged:
+                line.append("  ·", "dim")
+            elif found.problems_by_well[well]:
+                line.append("  !", "bold red")
+            else:
+                line.append("  ●", "green")
+        console.print(line, soft_wrap=True)
+    console.print("   ● complete   ! with problems   · no image", style="dim")
+
+
+def _list_problems(console: Console, found: PlateIndex) -> None:
+    from collections import Counter
+
+    from rich.table import Table
+
+    if not found.problems:
+        console.print("no problems")
+        return
+    kinds = Counter(problem.kind for problem in found.problems)
+    table = Table("kind", "well", "site", "file", "message", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for problem in sorted(found.problems, key=lambda problem: problem.kind)[:_SHOWN]:
+        site = "" if problem.site is None else str(problem.site)
+        table.add_row(problem.kind, problem.well or "", site, problem.file or "", problem.message)
+    console.print()
+    console.print(f"{len(found.problems)} problems: " + ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items())))
+    console.print(table)
+    if len(found.problems) > _SHOWN:
+        console.print(f"… and {len(found.problems) - _SHOWN} more, all of them in the index (--output, --json).")
