@@ -3,6 +3,8 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from hcs_lib import __version__
+from hcs_lib.compiler.engine import current_engine
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import UserError
 from hcs_lib.pipeline.loading import load_pipeline
@@ -20,15 +22,17 @@ os.environ.update(
 )
 
 
+# Paths in the configuration are relative to the file that it was read from.
+SOURCE = Path((workflow.overwrite_configfiles or workflow.configfiles or ["config"])[-1]).absolute()
+
+
 def read_configuration():
     """Return settings and pipelines by plate. What is wrong stops the workflow here, without a traceback."""
-    named = workflow.overwrite_configfiles or workflow.configfiles
-    source = Path(named[-1] if named else "config").absolute()
     try:
-        settings = load_settings(config, source.parent, str(source))
+        settings = load_settings(config, SOURCE.parent, str(SOURCE))
         return settings, {plate.name: load_pipeline(plate.pipeline) for plate in settings.plates}
     except UserError as error:
-        demo = source == CLONE / "config/config.yaml" and not (CLONE / "demo/plate").is_dir()
+        demo = SOURCE == CLONE / "config/config.yaml" and not (CLONE / "demo/plate").is_dir()
         hint = "\n`make demo`, or `hcs demo demo`, writes the plate of the demo."
         raise WorkflowError(f"{error}{hint if demo else ''}") from None
 
@@ -37,7 +41,7 @@ SETTINGS, PIPELINES = read_configuration()
 
 
 def settings_of(wildcards):
-    """Return the settings of one plate as plain data: what Snakemake compares to see whether it is compiled anew."""
+    """Return the settings that one plate depends on, as plain data: where they change, it is compiled anew."""
     plate = SETTINGS.plate(wildcards.plate)
     return SETTINGS.model_copy(update={"plates": (plate,)}).model_dump(mode="json")
 

@@ -16,8 +16,10 @@ checkpoint compile:
         mem_mb=1000,
         gpu=0,
     params:
+        source=str(SOURCE),
         settings=settings_of,
         pipeline=lambda wildcards: PIPELINES[wildcards.plate].model.model_dump(mode="json"),
+        software=[__version__, current_engine().model_dump(mode="json")],
     message:
         "Contexts of plate {wildcards.plate}"
     script:

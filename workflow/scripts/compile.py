@@ -1,16 +1,17 @@
-"""Compile one plate from the parameters that Snakemake tracks."""
+"""Compile one plate, from the configuration as Snakemake read it."""
 
 import sys
 from pathlib import Path
 
 from hcs_lib.compiler.compile import compile_plate
 from hcs_lib.core.errors import HcsError
-from hcs_lib.pipeline.settings import Settings
+from hcs_lib.pipeline.settings import load_settings
 
-settings = Settings.model_validate(snakemake.params.settings)
+source = Path(snakemake.params.source)
 with Path(snakemake.log[0]).open("w") as log:
     try:
-        compile_plate(settings.plates[0], settings, Path("results"))
+        settings = load_settings(snakemake.config, source.parent, str(source))
+        compile_plate(settings.plate(snakemake.wildcards.plate), settings, Path("results"))
     except HcsError as error:
         log.write(f"{error}\n")
         sys.exit(error.exit_code)
