@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, PlainSerializer, ValidationError
 
 from hcs_lib.contexts.plans import FunctionRef, StepPlan, ZarrStore
-from hcs_lib.core.canonical import digest
+from hcs_lib.core.canonical import canonical_json, digest
 from hcs_lib.core.errors import Problem, UserError
-from hcs_lib.core.files import read_json, write_json
+from hcs_lib.core.files import read_json, update_atomic
 from hcs_lib.core.frozen import Frozen, FrozenDict, freeze, thaw
 
 BadPlanes = Literal["fail", "skip_site", "skip_well"]
@@ -101,10 +101,10 @@ class FrozenContext(Frozen):
         return digest(self.to_json())
 
     def save(self, path: Path) -> str:
-        """Write the context with its digest, atomically; return the digest."""
+        """Write the context with its digest, atomically, and only where the file differs; return the digest."""
         value = self.to_json()
         found = digest(value)
-        write_json(path, {"context_digest": found, "context": value})
+        update_atomic(path, canonical_json({"context_digest": found, "context": value}))
         return found
 
     @classmethod

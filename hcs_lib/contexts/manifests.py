@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from hcs_lib.core.canonical import canonical_json
 from hcs_lib.core.errors import Problem, UserError
-from hcs_lib.core.files import read_json, write_json
+from hcs_lib.core.files import read_json, update_atomic
 from hcs_lib.core.frozen import Frozen, FrozenDict
 
 
@@ -20,6 +21,10 @@ class Manifest(Frozen):
     stage: str
     batch: str
     wells: FrozenDict
+
+    def save(self, path: Path) -> None:
+        """Write the manifest as canonical JSON, atomically, and only where the file differs."""
+        update_atomic(path, canonical_json(self.model_dump(mode="json")))
 
     @classmethod
     def load(cls, path: Path) -> Manifest:
@@ -71,8 +76,8 @@ class PlatePlan(Frozen):
     store: str | None
 
     def save(self, path: Path) -> None:
-        """Write the plan as canonical JSON, atomically."""
-        write_json(path, self.model_dump(mode="json"))
+        """Write the plan as canonical JSON, atomically, and only where the file differs."""
+        update_atomic(path, canonical_json(self.model_dump(mode="json")))
 
     @classmethod
     def load(cls, path: Path) -> PlatePlan:

@@ -38,6 +38,17 @@ def _umask() -> int:
     return mask
 
 
+def update_atomic(path: Path, data: bytes) -> bool:
+    """Write as `write_atomic` where the file does not hold these bytes already; return whether it was written."""
+    try:
+        if path.read_bytes() == data:
+            return False
+    except FileNotFoundError:
+        pass
+    write_atomic(path, data)
+    return True
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a value as canonical JSON, atomically."""
     write_atomic(path, canonical_json(value))

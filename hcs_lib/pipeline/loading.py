@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from hcs_lib.core.addresses import parse_well
 from hcs_lib.core.errors import Problem, UserError, nearest
 from hcs_lib.core.expressions import column_names
 from hcs_lib.pipeline.located import Document, parse_yaml, read_yaml
@@ -93,6 +94,11 @@ def _override_problems(pipeline: LoadedPipeline) -> Iterator[Problem]:
         here = ("overrides", index)
         if override.plates is None and override.wells is None:
             yield Problem(pipeline.where(*here), "An override needs `plates`, `wells` or both.")
+        for item, well in enumerate(override.wells or ()):
+            try:
+                parse_well(well)
+            except ValueError as error:
+                yield Problem(pipeline.where(*here, "wells", item), f"{error}.")
         if not override.args and override.enabled is None:
             yield Problem(pipeline.where(*here), "An override needs `args` or `enabled`.")
         step = steps.get(override.step)
@@ -100,7 +106,7 @@ def _override_problems(pipeline: LoadedPipeline) -> Iterator[Problem]:
             hint = nearest(override.step, steps) or f"Steps are {', '.join(steps)}."
             yield Problem(pipeline.where(*here, "step"), f"There is no step '{override.step}'.", hint)
             continue
-        functions = {call.call for _, call in step.calls()}
+        functions = {call.call for chain in step.routes().values() for call in chain}
         for function in override.args:
             if function not in functions:
                 hint = nearest(function, functions) or f"It calls {', '.join(sorted(functions))}."

@@ -6,7 +6,7 @@ The JSON schema in `workflow/schemas` and the reference in `config/README.md` ar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag
@@ -122,7 +122,7 @@ class Step(Model):
     inputs: dict[str, Text | list[Text]] = Field(default_factory=dict)
     """Special inputs: parameter of a function → name of labels or of another special output of an earlier step. With
     a list of names the function gets all of them, by name. Special inputs that are not named here come from the
-    plate's metadata: `channel_names`, `pixel_size_um`, `z_spacing_um`, `grid_dimensions`, `plane_shape`."""
+    plate's metadata: `channel_names`, `pixel_size_um`, `z_spacing_um`, `grid_dimensions`."""
     outputs: dict[str, Name] = Field(default_factory=dict)
     """Names for what the step yields: `labels`, `table`, or a special output that its function declares. Labels are
     written to the plate's store, a table to the object table."""
@@ -141,13 +141,15 @@ class Step(Model):
             return {value: _calls(route) for value, route in self.func.items()}
         return {None: _calls(self.func)}
 
-    def calls(self) -> Iterator[tuple[tuple[str | int, ...], FunctionCall]]:
-        """Iterate over all calls, each with where it stands below `func`."""
-        for value, chain in self.routes().items():
-            route = self.func[value] if isinstance(self.func, dict) and value is not None else self.func
-            for index, call in enumerate(chain):
-                place: tuple[str | int, ...] = () if value is None else (value,)
-                yield (*place, index) if isinstance(route, list) else place, call
+    def places(self) -> dict[str | None, tuple[tuple[str | int, ...], ...]]:
+        """Return where each call of `routes` stands below `func`."""
+
+        def below(route: Any, place: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], ...]:
+            return tuple((*place, index) for index in range(len(route))) if isinstance(route, list) else (place,)
+
+        if isinstance(self.func, dict):
+            return {value: below(route, (value,)) for value, route in self.func.items()}
+        return {None: below(self.func, ())}
 
 
 def _calls(route: str | FunctionCall | list[str | FunctionCall]) -> tuple[FunctionCall, ...]:

@@ -1,0 +1,137 @@
+"""Arguments of a call: names, types and units, as far as signatures tell."""
+
+from __future__ import annotations
+
+import ast
+import json
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
+from hcs_lib.core.errors import nearest
+from hcs_lib.core.units import POWERS, parse_quantity, to_pixels
+from hcs_lib.registry.entry import FunctionEntry, Parameter
+
+_TYPES: dict[str, Any] = {
+    "Any": Any, "bool": bool, "dict": dict, "float": float, "int": int, "list": list, "str": str, "tuple": tuple,
+    "Literal": typing.Literal, "Mapping": Mapping, "Optional": typing.Optional, "Sequence": Sequence,
+    "Union": typing.Union, **dict.fromkeys(POWERS, float),
+}  # fmt: skip
+"""The names that an annotation may use to be understood; others are not checked."""
+
+
+def check_arguments(context: DraftContext, plan: DraftStep, call: DraftCall) -> None:
+    """Check the arguments of a call, and turn quantities into pixels."""
+    entry = call.entry
+    assert entry is not None
+    parameters = {parameter.name: parameter for parameter in entry.parameters if parameter.kind == "keyword"}
+    takes_any = any(parameter.kind == "any" for parameter in entry.parameters)
+    for name in list(call.args):
+        place = call.source.where(name)
+        if name in call.special_inputs:
+            context.problem(plan.source, place, f"'{name}' is given under `inputs` too.")
+        elif name in parameters:
+            for message in _checked(call.args, parameters[name], context.plate.pixel_size_um):
+                context.problem(plan.source, place, message)
+        elif not takes_any:
+            hint = nearest(name, parameters) or _known(entry, parameters)
+            context.problem(plan.source, place, f"{entry.id} has no parameter '{name}'.", hint)
+    for name, parameter in parameters.items():
+        given = name in call.args or name in call.special_inputs
+        if parameter.required and not given and name not in entry.special_inputs:
+            context.problem(plan.source, call.source.location, f"{entry.id} needs the argument '{name}'.",
+                            "Give it under `args`.")  # fmt: skip
+
+
+def _known(entry: FunctionEntry, parameters: Mapping[str, Parameter]) -> str:
+    return f"It has {', '.join(parameters)}." if parameters else "It has none."
+
+
+def _checked(args: dict[str, Any], parameter: Parameter, pixel_size_um: float | None) -> Iterator[str]:
+    """Convert a quantity in place; yield what is wrong with an argument."""
+    name, annotation = parameter.name, parameter.annotation.strip("'\" ")
+    adapter = _adapter(annotation)
+    if _fits(adapter, args[name]) and not (adapter is None and _is_quantity(args[name], parameter)):
+        message = _unlike_default(args[name], parameter) if adapter is None else None
+        if message:
+            yield message
+        return
+    quantity = parse_quantity(args[name]) if isinstance(args[name], str) else None
+    if quantity is None:
+        yield f"'{name}' should be {annotation}, found {args[name]!r}."
+        return
+    power = next((power for unit, power in POWERS.items() if unit in annotation.split(" | ")), None)
+    if power is not None and quantity.power != power:
+        yield f"'{name}' should be {'a length' if power == 1 else 'an area'}, found '{quantity}'."
+        return
+    try:
+        args[name] = to_pixels(quantity, pixel_size_um)
+    except ValueError as error:
+        yield f"'{name}': {error}."
+        return
+    if not _fits(adapter, args[name]):
+        if args[name].is_integer() and _fits(adapter, int(args[name])):
+            args[name] = int(args[name])
+        else:
+            yield f"'{name}' should be {annotation}, and '{quantity}' is {args[name]:g} pixels."
+
+
+def _is_quantity(value: Any, parameter: Parameter) -> bool:
+    return isinstance(value, str) and not isinstance(parameter.default, str) and parse_quantity(value) is not None
+
+
+def _unlike_default(value: Any, parameter: Parameter) -> str | None:
+    """Without an annotation, the default tells a little."""
+    default = parameter.default
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            return f"'{parameter.name}' should be true or false, found {value!r}."
+    elif isinstance(default, (int, float)) and isinstance(value, (str, bool, dict)):
+        return f"'{parameter.name}' should be a number, found {value!r}."
+    return None
+
+
+def _fits(adapter: TypeAdapter[Any] | None, value: Any) -> bool:
+    if adapter is None:
+        return True
+    try:
+        adapter.validate_json(json.dumps(value), strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+@cache
+def _adapter(annotation: str) -> TypeAdapter[Any] | None:
+    """Return what checks values of an annotation; None where it is empty or uses other names."""
+    try:
+        return TypeAdapter(_read(ast.parse(annotation, mode="eval").body))
+    except (SyntaxError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _read(node: ast.expr) -> Any:
+    """Return the type that an annotation stands for, without evaluating it."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return _TYPES[name]
+        case ast.Constant(value=None):
+            return None
+        case ast.Constant(value=str(text)):
+            return _read(ast.parse(text, mode="eval").body)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return typing.Union[_read(left), _read(right)]  # noqa: UP007
+        case ast.Subscript(value=ast.Name(id="Literal") | ast.Attribute(attr="Literal"), slice=inside):
+            values = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+            return typing.Literal[tuple(ast.literal_eval(value) for value in values)]
+        case ast.Subscript(value=value, slice=ast.Tuple(elts=elts)):
+            return _read(value)[tuple(_read(item) for item in elts)]
+        case ast.Subscript(value=value, slice=item):
+            return _read(value)[_read(item)]
+        case ast.Constant(value=value) if value is ...:
+            return ...
+    raise ValueError(ast.unparse(node))

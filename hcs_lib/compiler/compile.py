@@ -1,0 +1,191 @@
+"""Compile a plate: from what the user asked for to one frozen context for each well.
+
+The five phases run in this order, each in a module of its own:
+
+1. `step_plans`       plans, inputs, named values, metadata
+2. `zarr_stores`      what will be written
+3. `materialization`  where each step reads from and writes to
+4. `contracts`        functions, arguments, what flows between them
+5. `gpu`              what a job needs
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from hcs_lib.compiler.batches import batch_wells
+from hcs_lib.compiler.contracts import validate_memory_contracts_for_context
+from hcs_lib.compiler.draft import DraftContext, ExecutionSettings
+from hcs_lib.compiler.engine import current_engine
+from hcs_lib.compiler.functions import FunctionTable, Registry
+from hcs_lib.compiler.gpu import assign_gpu_resources_for_context
+from hcs_lib.compiler.materialization import plan_materialization_flags_for_context
+from hcs_lib.compiler.overrides import check_plates, group_wells, resolve_steps
+from hcs_lib.compiler.plate import PlateView, name_channels
+from hcs_lib.compiler.step_plans import initialize_step_plans_for_context
+from hcs_lib.compiler.tables import check_derived, object_table
+from hcs_lib.compiler.writing import write_plate_plan
+from hcs_lib.compiler.zarr_stores import declare_zarr_stores_for_context
+from hcs_lib.contexts.manifests import ObjectTable, PlatePlan, Stage
+from hcs_lib.core.errors import Problem, UserError
+from hcs_lib.pipeline.loading import LoadedPipeline, load_pipeline
+from hcs_lib.pipeline.settings import PlateSettings, Settings
+from hcs_lib.plates.index import PlateIndex
+from hcs_lib.plates.platemap import read_platemap
+
+
+def compile_plate(
+    plate: PlateSettings, settings: Settings, results: Path, *, check: bool = False, registry: Path | None = None
+) -> PlatePlan:
+    """Compile one plate and write its contexts, manifests and plan; `check` only looks for errors.
+
+    Parameters
+    ----------
+    plate, settings
+        From `load_settings`.
+    results
+        The folder of results; `results/{plate}/index.json` must be there.
+    check
+        Write nothing.
+    registry
+        The folder of the registry's files; by default `results/registry`.
+
+    Raises
+    ------
+    UserError
+        With every problem of every well.
+    """
+    from hcs_lib.registry.service import RegistryService
+
+    index = PlateIndex.load(results / plate.name / "index.json")
+    pipeline = load_pipeline(plate.pipeline)
+    service = RegistryService(registry or results / "registry")
+    drafts, problems = draft_contexts(plate, settings, index, pipeline, service)
+    if plate.platemap is not None:
+        try:
+            read_platemap(plate.platemap).check(index.wells, plate.name)
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(problems)
+    plan = _plate_plan(plate, settings, index, pipeline, drafts)
+    if not check:
+        stage = plan.stages[0].name
+        execution = ExecutionSettings(engine=current_engine(), bad_planes=settings.bad_planes, stage=stage)
+        contexts = (context for draft in drafts for context in draft.freeze(execution))
+        write_plate_plan(results / plate.name, plan, contexts)
+    return plan
+
+
+def draft_contexts(
+    plate: PlateSettings, settings: Settings, index: PlateIndex, pipeline: LoadedPipeline, registry: Registry
+) -> tuple[list[DraftContext], list[Problem]]:
+    """Run the five phases for every well; wells for which the pipeline resolves alike share a draft."""
+    channels, problems = name_channels(pipeline, index)
+    if not index.wells or problems:
+        return [], problems or [Problem(f"plate {plate.name}", "The plate has no wells.", "Index it again.")]
+    view = PlateView(index, channels, plate.pixel_size_um or index.pixel_size_um)
+    functions = FunctionTable(registry)
+    names = [other.name for other in settings.plates]
+    problems += check_plates(pipeline, names)
+    groups, wrong = group_wells(pipeline, plate.name, index.wells, alone=names == [plate.name])
+    problems += wrong
+    drafts = []
+    for applied, wells in groups.items():
+        draft = DraftContext(view, pipeline, functions, wells)
+        steps = resolve_steps(pipeline, applied)
+        if not steps:
+            problems.append(Problem(pipeline.where("steps"), "No step is switched on."))
+        initialize_step_plans_for_context(draft, steps)
+        declare_zarr_stores_for_context(draft)
+        plan_materialization_flags_for_context(draft)
+        validate_memory_contracts_for_context(draft)
+        assign_gpu_resources_for_context(draft, settings.device)
+        drafts.append(draft)
+    problems += _counted(drafts, len(index.wells))
+    if not problems:
+        problems += check_derived(pipeline, [object_table(draft) for draft in drafts])
+    return drafts, problems
+
+
+def _counted(drafts: Iterable[DraftContext], total: int) -> list[Problem]:
+    """Return each problem once; where not all wells have it, with those that do."""
+    wells: dict[Problem, list[str]] = {}
+    for draft in drafts:
+        for problem in dict.fromkeys(draft.problems):
+            wells.setdefault(problem, []).extend(draft.wells)
+    return [
+        problem
+        if len(found) == total
+        else Problem(problem.where, f"{problem.message} ({_some(found)} of {total} wells)", problem.hint)
+        for problem, found in wells.items()
+    ]
+
+
+def _some(wells: Sequence[str]) -> str:
+    shown = ", ".join(wells[:3])
+    return f"{shown}, …: {len(wells)}" if len(wells) > 3 else f"{shown}: {len(wells)}"
+
+
+def _plate_plan(
+    plate: PlateSettings, settings: Settings, index: PlateIndex, pipeline: LoadedPipeline, drafts: list[DraftContext]
+) -> PlatePlan:
+    plans = [plan for draft in drafts for plan in draft.step_plans.values()]
+    gpu = max(plan.gpu for plan in plans)
+    order = [step.name for step in pipeline.model.steps]
+    running = {plan.name for plan in plans}
+    labels = [plan.source.model.outputs["labels"] for plan in plans if plan.output == "labels"]
+    written = any(plan.zarr_store for plan in plans)
+    stage = Stage(
+        name="s01-gpu" if gpu else "s01-cpu",
+        gpu=gpu,
+        steps=tuple(name for name in order if name in running),
+        batches=batch_wells(index.wells, settings.wells_per_batch),
+        mem_mb=max(_memory_mb(draft) for draft in drafts),
+    )
+    return PlatePlan(
+        plate=plate.name,
+        pipeline=pipeline.model.name,
+        raw_folder=str(plate.path),
+        wells=index.wells,
+        stages=(stage,),
+        labels=tuple(dict.fromkeys(labels)),
+        table=_merged(object_table(draft) for draft in drafts),
+        derived=pipeline.model.derived,
+        channel_names=tuple(drafts[0].plate.channels),
+        platemap=str(plate.platemap) if plate.platemap else None,
+        allowed_failures=settings.allowed_failures,
+        store=f"{plate.name}.zarr" if written else None,
+    )
+
+
+def _merged(tables: Iterable[ObjectTable | None]) -> ObjectTable | None:
+    """Return one table that has the objects and columns of all."""
+    found = [table for table in tables if table is not None]
+    if not found:
+        return None
+    return ObjectTable(
+        name=found[0].name,
+        primary=found[0].primary,
+        objects=tuple(dict.fromkeys(name for table in found for name in table.objects)),
+        columns=tuple(dict.fromkeys(name for table in found for name in table.columns)),
+    )
+
+
+_BASE_MB = 600
+"""Of a process that has the image libraries loaded."""
+
+_WORKING_COPIES = 6
+"""Arrays of float64 that a step may hold beside its input and results."""
+
+
+def _memory_mb(draft: DraftContext) -> int:
+    """Estimate the memory of a job: what one site's steps hold, and what the largest call works with."""
+    rows, columns = draft.plate.index.shape
+    plane_mb = rows * columns * 8 / 2**20
+    sites = len(draft.raw_domain.site) if any(plan.stack == "site" for plan in draft.step_plans.values()) else 1
+    held = sum(len(set(plan.output_domain)) for plan in draft.step_plans.values()) / len(draft.raw_domain.site) * sites
+    largest = max(len(plan.domain.values(plan.stack)) if plan.stack else 1 for plan in draft.step_plans.values())
+    return _BASE_MB + math.ceil(plane_mb * (held + _WORKING_COPIES * largest))

@@ -1,0 +1,137 @@
+"""Phase 4: memory contracts. Every function is found, its arguments checked, and what flows between calls followed.
+
+The function pattern is stored in the plan here.
+"""
+
+from __future__ import annotations
+
+from hcs_lib.compiler.arguments import check_arguments
+from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
+from hcs_lib.compiler.images import IMAGES, ImageType, result_of, sees_volume
+from hcs_lib.contexts.plans import FunctionCall, FunctionPattern
+from hcs_lib.core.declare import ProcessingContract
+from hcs_lib.registry.entry import FunctionEntry
+
+
+def validate_memory_contracts_for_context(context: DraftContext) -> None:
+    """Check every pattern against the registry and store it in its plan, with memory types and dtype."""
+    for plan in context.step_plans.values():
+        chains = {}
+        for value, chain in plan.pattern.items():
+            image = plan.incoming
+            for call in chain:
+                _validate_call(context, plan, call, image)
+                image = result_of(call.entry, image)
+            _validate_result(context, plan, chain[-1], image)
+            chains[value] = tuple(_function_call(plan, call) for call in chain if call.entry)
+        if all(call.entry for call in plan.calls):
+            _store(plan, chains)
+
+
+def _validate_call(context: DraftContext, plan: DraftStep, call: DraftCall, image: ImageType) -> None:
+    entry = call.entry
+    place = call.source.location
+    if entry is None:
+        problem = context.functions.problems[call.source.call]
+        context.problem(plan.source, place, problem.message, problem.hint)
+        return
+    if image.kind is not None and image.kind not in IMAGES:
+        context.problem(plan.source, place, f"{entry.id} needs an image, and is given a {image.kind}.",
+                        "Let the function that yields it come last.")  # fmt: skip
+    else:
+        _validate_dimensions(context, plan, call, entry, image)
+        if image.dtype and entry.dtypes and image.dtype not in entry.dtypes:
+            context.problem(plan.source, place, f"{entry.id} does not take {image.dtype}.",
+                            f"It takes {', '.join(sorted(entry.dtypes))}.")  # fmt: skip
+    _validate_scale(context, plan, call, entry)
+    check_arguments(context, plan, call)
+
+
+def _validate_dimensions(
+    context: DraftContext, plan: DraftStep, call: DraftCall, entry: FunctionEntry, image: ImageType
+) -> None:
+    place = call.source.location
+    if image.dims == 2:
+        if 2 not in entry.accepts:
+            hint = (
+                "Stack an axis with `stack`." if plan.stack is None else "The stack was reduced by a function before."
+            )
+            context.problem(plan.source, place, f"{entry.id} takes stacks (n, y, x), and is given planes.", hint)
+        return
+    whole = entry.contract in (ProcessingContract.PURE_3D, ProcessingContract.VOLUMETRIC_TO_SLICE)
+    if whole and plan.source.model.slice_by_slice:
+        context.problem(plan.source, place, f"{entry.id} takes whole stacks, not slice by slice.")
+    elif sees_volume(entry, plan.stack, slice_by_slice=plan.source.model.slice_by_slice):
+        return
+    elif whole:
+        made = f"is made for {entry.axis}" if entry.axis else "mixes the slices of a stack as if they were z-planes"
+        context.problem(plan.source, place, f"{entry.id} {made}, and the step stacks {plan.stack}.")
+    elif entry.returns not in IMAGES:
+        context.problem(plan.source, place, f"{entry.id} takes planes and yields a {entry.returns}, which slices of a "
+                        "stack cannot share.", "Leave out `stack`: it is called for every plane.")  # fmt: skip
+
+
+def _validate_scale(context: DraftContext, plan: DraftStep, call: DraftCall, entry: FunctionEntry) -> None:
+    """Law 4: values are not rescaled, unless the step says that they may be."""
+    if entry.keeps_scale is not False or plan.source.model.may_rescale or entry.returns != "image":
+        return
+    for name, value in entry.keep_scale.items():
+        if call.args.setdefault(name, value) != value:
+            context.problem(plan.source, call.source.where(name),
+                            f"with {name}: {call.args[name]!r}, {entry.id} rescales pixel values.",
+                            "Leave it out, or say `may_rescale: true` in the step.")  # fmt: skip
+    if not entry.keep_scale:
+        context.problem(plan.source, call.source.location, f"{entry.id} rescales pixel values.",
+                        "Say `may_rescale: true` in the step, if that is meant.")  # fmt: skip
+
+
+def _validate_result(context: DraftContext, plan: DraftStep, last: DraftCall, result: ImageType) -> None:
+    """Check that the last function yields what the step names."""
+    if result.kind is None:
+        return
+    declared = {name for call in plan.calls if call.entry for name in call.entry.special_outputs}
+    found = f"{last.source.call} yields {'a' if result.kind not in ('image', 'other') else 'an'} {result.kind}"
+    if result.kind == "labels":
+        found = f"{last.source.call} yields labels"
+    for slot in ("labels", "table"):
+        if slot in plan.source.model.outputs and result.kind != slot and slot not in declared:
+            context.problem(
+                plan.source, ("outputs", slot), f"{found}, not {'labels' if slot == 'labels' else 'a table'}."
+            )
+    if plan.output in (None, "image") and result.kind not in IMAGES:
+        hint = (
+            "Name it: `outputs: {table: …}`." if result.kind == "table" else "A step needs an image, labels or a table."
+        )
+        context.problem(plan.source, last.source.location, f"{found}, where an image is needed.", hint)
+
+
+def _function_call(plan: DraftStep, call: DraftCall) -> FunctionCall:
+    entry = call.entry
+    assert entry is not None
+    stacked = plan.stack is not None
+    return FunctionCall(
+        call=entry.id,
+        args=call.args,
+        contract=entry.contract.name,
+        slice_by_slice=stacked
+        and entry.contract is ProcessingContract.FLEXIBLE
+        and not sees_volume(entry, plan.stack, slice_by_slice=plan.source.model.slice_by_slice),
+        memory_type=entry.memory_type,
+        returns=entry.returns,
+        special_inputs=call.special_inputs,
+        special_outputs=entry.special_outputs,
+    )
+
+
+def _store(plan: DraftStep, chains: dict[str | None, tuple[FunctionCall, ...]]) -> None:
+    first = next(iter(chains.values()))
+    plan.input_memory_type = first[0].memory_type
+    plan.output_memory_type = first[-1].memory_type
+    plan.returns = plan.outgoing.kind or "other"
+    plan.dtype = plan.outgoing.dtype
+    group_by = plan.source.model.group_by
+    if group_by is None:
+        plan.func = FunctionPattern(group_by=None, chain=first)
+    else:
+        routes = {str(value): chain for value, chain in chains.items()}
+        plan.func = FunctionPattern(group_by=group_by, routes=routes)

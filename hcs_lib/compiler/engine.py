@@ -1,0 +1,42 @@
+"""The engine: the code that executes contexts. What it is made of is part of every context."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from hcs_lib.contexts.context import Engine
+from hcs_lib.core.canonical import digest, digest_file
+
+SOURCES = (
+    "arrays",
+    "contexts",
+    "core",
+    "execution",
+    "plates/reading.py",
+    "plates/tiff.py",
+    "registry/execute.py",
+    "storage",
+)
+"""Folders and files of `hcs_lib` whose code the bytes of a result depend on, whatever the pipeline calls."""
+
+DISTRIBUTIONS = ("imagecodecs", "numpy", "pyarrow", "tifffile", "zarr")
+"""What pixels and tables are read and written with."""
+
+
+@cache
+def current_engine() -> Engine:
+    """Return the engine that is installed."""
+    versions = {name: metadata.version(name) for name in DISTRIBUTIONS}
+    return Engine(digest=digest_sources(Path(__file__).parents[1]), versions=versions)
+
+
+def digest_sources(package: Path) -> str:
+    """Digest the sources of the engine below the folder of `hcs_lib`."""
+    files = [
+        file
+        for source in SOURCES
+        for file in ([package / source] if source.endswith(".py") else (package / source).rglob("*.py"))
+    ]
+    return digest({file.relative_to(package).as_posix(): digest_file(file) for file in files})

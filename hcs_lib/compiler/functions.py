@@ -1,0 +1,54 @@
+"""The functions of the registry, each looked up once."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hcs_lib.contexts.plans import FunctionRef
+from hcs_lib.core.canonical import digest
+from hcs_lib.core.errors import Problem, UserError
+from hcs_lib.registry.entry import FunctionEntry
+
+
+class Registry(Protocol):
+    """What the compiler needs of a `RegistryService`."""
+
+    def entry(self, id: str, /) -> FunctionEntry:  # noqa: A002
+        """Return the entry of a function; UserError with the nearest names, or why it is excluded."""
+        ...
+
+
+class FunctionTable:
+    """Looks functions up and remembers them, with what was wrong with those that are not there."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._entries: dict[str, FunctionEntry | None] = {}
+        self._references: dict[str, FunctionRef] = {}
+        self.problems: dict[str, Problem] = {}
+
+    def entry(self, function: str) -> FunctionEntry | None:
+        """Return the entry of a function; None where there is none that can be used (see `problems`)."""
+        if function not in self._entries:
+            try:
+                self._entries[function] = self._registry.entry(function)
+            except UserError as error:
+                self._entries[function] = None
+                self.problems[function] = error.problems[0]
+        return self._entries[function]
+
+    def reference(self, function: str) -> FunctionRef:
+        """Return what a context holds of a function: enough to find the same again, and to know that it is."""
+        if function not in self._references:
+            entry = self.entry(function)
+            assert entry is not None, function
+            self._references[function] = FunctionRef(
+                id=entry.id,
+                library=entry.library,
+                version=entry.version,
+                target=entry.target,
+                entry_digest=digest(entry.to_json()),
+                source_digest=entry.source_digest,
+                dependencies=dict(entry.dependencies),
+            )
+        return self._references[function]

@@ -1,0 +1,52 @@
+"""What flows from call to call, as far as the registry tells: kind, dimensions, dtype."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hcs_lib.core.declare import ProcessingContract, Returns
+from hcs_lib.pipeline.models import Axis
+from hcs_lib.registry.entry import FunctionEntry
+
+IMAGES: tuple[Returns, ...] = ("image", "labels", "mask")
+"""Kinds that a function can be given as its image."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageType:
+    """An image or another result. `kind` and `dtype` are None where they are unknown."""
+
+    kind: Returns | None
+    dims: Literal[2, 3]
+    dtype: str | None
+
+    def __str__(self) -> str:
+        return f"{'planes' if self.dims == 2 else 'stacks'} of {self.dtype or 'unknown dtype'}"
+
+
+def sees_volume(entry: FunctionEntry, stack: Axis | None, *, slice_by_slice: bool) -> bool:
+    """Tell whether a stack is given to a function as one volume, and not slice by slice.
+
+    Over z it is, where the function takes volumes; over any other axis only where its slices do not touch each
+    other, or the function is made for that axis, or to reduce any.
+    """
+    if 3 not in entry.accepts or entry.contract is ProcessingContract.PURE_2D:
+        return False
+    if entry.contract is ProcessingContract.FLEXIBLE and slice_by_slice:
+        return False
+    if entry.axis is not None:
+        return entry.axis == stack or entry.coupling == "none"
+    return stack == "z" or entry.coupling in ("none", "reduces")
+
+
+def result_of(entry: FunctionEntry | None, image: ImageType) -> ImageType:
+    """Return what a call gives for an image, unknown in parts where the registry does not tell."""
+    if entry is None:
+        return ImageType(None, image.dims, None)
+    reduces = entry.contract is ProcessingContract.VOLUMETRIC_TO_SLICE
+    kind = entry.returns
+    if kind == "image" and image.kind == "labels" and entry.dtypes.get(image.dtype or "") == image.dtype:
+        kind = "labels"
+    dims = 2 if reduces or kind not in IMAGES else image.dims
+    return ImageType(kind, dims, entry.dtypes.get(image.dtype or "") if kind in IMAGES else None)

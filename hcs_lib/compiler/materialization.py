@@ -1,0 +1,66 @@
+"""Phase 3: materialization. Where each step reads from and writes to, and what is kept."""
+
+from __future__ import annotations
+
+from hcs_lib.compiler.draft import DraftContext
+from hcs_lib.contexts.plans import Backend
+
+_WRITES: dict[str | None, Backend] = {None: "memory", "image": "zarr", "labels": "zarr", "table": "table"}
+
+
+def plan_materialization_flags_for_context(context: DraftContext) -> None:
+    """Set the backends, and refuse targets that collide and results that go nowhere."""
+    for plan in context.step_plans.values():
+        plan.read_backend = "raw" if plan.input is None else "memory"
+        plan.write_backend = _WRITES[plan.output]
+        plan.keep = plan.output == "image"
+    _check_targets(context)
+    _check_labels_lie_on_image(context)
+    _check_nothing_is_lost(context)
+
+
+def _check_targets(context: DraftContext) -> None:
+    """One image, and one table of objects, for each pipeline."""
+    for output, place, does in (
+        ("image", ("keep",), "its image is kept"),
+        ("table", ("outputs", "table"), "it yields the table"),
+    ):
+        plans = [plan for plan in context.step_plans.values() if plan.output == output]
+        for plan in plans[1:]:
+            context.problem(plan.source, place, f"{does}, but step '{plans[0].name}' does that; only one can.")
+    for plan in context.step_plans.values():
+        if plan.source.model.keep and plan.output != "image":
+            context.problem(plan.source, ("keep",), "only images are kept by `keep`; labels and tables always are.")
+
+
+def _check_labels_lie_on_image(context: DraftContext) -> None:
+    image = next((plan for plan in context.step_plans.values() if plan.keep), None)
+    under = image.output_domain if image else context.raw_domain
+    name = f"the image of step '{image.name}'" if image else "the raw image"
+    for plan in context.step_plans.values():
+        if plan.output != "labels":
+            continue
+        for axis in ("site", "z", "t"):
+            mine, there = plan.output_domain.values(axis), under.values(axis)
+            if len(mine) > 1 and not set(mine) <= set(there):
+                context.problem(plan.source, ("outputs", "labels"),
+                                f"its labels have {len(mine)} values of {axis}, and {name}, on which they are to lie, "
+                                f"has {len(there)}.")  # fmt: skip
+            elif axis == "site" and len(there) > 1 and len(mine) <= 1:
+                context.problem(plan.source, ("outputs", "labels"),
+                                f"its labels have no site, and {name}, on which they are to lie, has {len(there)}.",
+                                "Keep an image that was made of all sites.")  # fmt: skip
+
+
+def _check_nothing_is_lost(context: DraftContext) -> None:
+    plans = context.step_plans
+    used = {plan.input for plan in plans.values()}
+    used |= {link.producer for plan in plans.values() for links in plan.special_inputs.values() for link in links}
+    for index, plan in plans.items():
+        if plan.output is None and index not in used:
+            context.problem(
+                plan.source,
+                ("name",),
+                "its result is used by no other step and written nowhere.",
+                "Say `keep: true`, name what it yields under `outputs`, or switch it off with `enabled: false`.",
+            )

@@ -1,0 +1,130 @@
+"""What the compiler knows of a plate: its index, read with the names of the pipeline."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from hcs_lib.contexts.context import BadPlane, ImageMetadata, PlaneRef
+from hcs_lib.core.domains import AXES, Coordinates, Domain
+from hcs_lib.core.errors import Problem, nearest
+from hcs_lib.pipeline.loading import LoadedPipeline
+from hcs_lib.plates.index import Channel, PlaneProblem, PlateIndex
+
+
+def name_channels(pipeline: LoadedPipeline, index: PlateIndex) -> tuple[dict[str, Channel], list[Problem]]:
+    """Return the plate's channels by the names that the pipeline uses, in the plate's order.
+
+    A channel is found by its id, or else by the microscope's name for it. Channels that the pipeline does not
+    name keep that name, or their id where the name is not theirs alone.
+    """
+    by_id = {channel.id: channel for channel in index.channels}
+    count = Counter(channel.name for channel in index.channels)
+    by_name = {channel.name: channel for channel in index.channels if count[channel.name] == 1}
+    own = {channel.id: channel.name if count[channel.name] == 1 else channel.id for channel in index.channels}
+    given: dict[str, str] = {}
+    problems = []
+    for name, wanted in pipeline.model.channels.items():
+        where = pipeline.where("channels", name)
+        channel = by_id.get(wanted) or by_name.get(wanted)
+        if channel is None:
+            known = [f"{c.id} ({c.name})" if c.name != c.id else c.id for c in index.channels]
+            hint = nearest(wanted, [*by_id, *by_name]) or f"It has {', '.join(known)}."
+            problems.append(Problem(where, f"Plate '{index.plate}' has no channel '{wanted}'.", hint))
+        elif channel.id in given:
+            problems.append(
+                Problem(where, f"Channel '{wanted}' of plate '{index.plate}' is named '{given[channel.id]}' already.")
+            )
+        else:
+            given[channel.id] = name
+    names = {channel.id: given.get(channel.id, own[channel.id]) for channel in index.channels}
+    repeated = [name for name, times in Counter(names.values()).items() if times > 1]
+    problems += [
+        Problem(
+            pipeline.where("channels"),
+            f"Two channels of plate '{index.plate}' are called '{name}'.",
+            f"Name both under `channels`, by their ids: {', '.join(key for key in names if names[key] == name)}.",
+        )
+        for name in repeated
+    ]
+    return {names[channel.id]: channel for channel in index.channels}, problems
+
+
+@dataclass(frozen=True)
+class PlateView:
+    """A plate as the pipeline sees it. `pixel_size_um` is the user's where they gave one."""
+
+    index: PlateIndex
+    channels: Mapping[str, Channel]
+    pixel_size_um: float | None
+
+    @cached_property
+    def domain(self) -> Domain:
+        """The full grid: every site, channel, z-plane and time point of a well."""
+        return Domain(self.index.sites, tuple(self.channels), self.index.z, self.index.t)
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return {channel.id: name for name, channel in self.channels.items()}
+
+    def metadata(self, well: str, channels: tuple[str, ...]) -> ImageMetadata:
+        """Return what travels with the pixels of a well."""
+        return ImageMetadata(
+            pixel_size_um=self.pixel_size_um,
+            z_spacing_um=self.index.z_spacing_um,
+            channel_names=channels,
+            wavelengths_nm=tuple(self.channels[name].wavelength_nm for name in channels),
+            positions_um=self._positions.get(well, ()),
+        )
+
+    @cached_property
+    def _positions(self) -> dict[str, tuple[tuple[int, float, float], ...]]:
+        found: dict[str, tuple[tuple[int, float, float], ...]] = {}
+        for position in self.index.positions:
+            found[position.well] = (*found.get(position.well, ()), (position.site, position.x_um, position.y_um))
+        return found
+
+    def planes(self, well: str, needed: frozenset[Coordinates]) -> tuple[tuple[PlaneRef, ...], tuple[BadPlane, ...]]:
+        """Return the planes of a well that are needed and there, and what is wrong with the others."""
+        refs = []
+        missing = set(needed)
+        for plane in self.index.planes_by_well[well]:
+            coordinates = Coordinates(plane.site, self._names[plane.channel], plane.z, plane.t)
+            if coordinates in missing:
+                missing.remove(coordinates)
+                refs.append(
+                    PlaneRef(
+                        site=plane.site,
+                        channel=self._names[plane.channel],
+                        z=plane.z,
+                        t=plane.t,
+                        file=plane.file,
+                        page=plane.page,
+                        size=plane.size,
+                        mtime_ns=plane.mtime_ns if plane.sha256 is None else None,
+                        sha256=plane.sha256,
+                    )
+                )
+        return tuple(refs), tuple(self._bad(well, missing)) if missing else ()
+
+    def _bad(self, well: str, missing: set[Coordinates]) -> Iterator[BadPlane]:
+        explained: set[Coordinates] = set()
+        for problem in self.index.problems_by_well[well]:
+            place = self._place(problem)
+            about = {
+                coordinates
+                for coordinates in missing
+                if all(getattr(place, axis) in (None, getattr(coordinates, axis)) for axis in AXES)
+            }
+            if about:
+                explained |= about
+                yield BadPlane(**place._asdict(), kind=problem.kind, file=problem.file, message=problem.message)
+        for coordinates in sorted(missing - explained, key=str):
+            where = ", ".join(f"{axis} {getattr(coordinates, axis)}" for axis in AXES)
+            yield BadPlane(**coordinates._asdict(), kind="missing", file=None, message=f"There is no plane at {where}.")
+
+    def _place(self, problem: PlaneProblem) -> Coordinates:
+        channel = self._names.get(problem.channel, problem.channel) if problem.channel is not None else None
+        return Coordinates(problem.site, channel, problem.z, problem.t)

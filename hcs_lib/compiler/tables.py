@@ -1,0 +1,82 @@
+"""The object table: which columns it will have, and whether derived features use only those."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
+from hcs_lib.contexts.manifests import ObjectTable
+from hcs_lib.core.errors import Problem, UserError, nearest
+from hcs_lib.core.expressions import column_names
+from hcs_lib.pipeline.loading import LoadedPipeline
+from hcs_lib.registry.entry import FunctionEntry
+
+
+def object_table(context: DraftContext) -> ObjectTable | None:
+    """Return the table of a draft without problems; None where no step yields one.
+
+    `columns` is empty where the function that makes the table does not tell.
+    """
+    for plan in context.step_plans.values():
+        if plan.output == "table":
+            return _table(plan)
+    return None
+
+
+def _table(plan: DraftStep) -> ObjectTable:
+    objects: dict[str, None] = {}
+    columns: dict[str, None] = {}
+    for chain in plan.pattern.values():
+        last = chain[-1]
+        labels = last.special_inputs.get("labels", ())
+        mine = (labels,) if isinstance(labels, str) else labels
+        objects |= dict.fromkeys(mine)
+        columns |= dict.fromkeys(_columns(plan, last, mine))
+    name = plan.source.model.outputs["table"]
+    return ObjectTable(name=name, primary=next(iter(objects), name), objects=tuple(objects), columns=tuple(columns))
+
+
+def _columns(plan: DraftStep, call: DraftCall, objects: tuple[str, ...]) -> Iterable[str]:
+    assert call.entry is not None
+    if call.entry.columns is None:
+        return ()
+    options = {name: value for name, value in call.args.items() if name not in call.entry.special_inputs}
+    names = call.args.get("channel_names", [name for name in plan.domain.channel if name is not None])
+    return tuple(_hook(call.entry)(list(objects), list(names), **options))
+
+
+def _hook(entry: FunctionEntry) -> Callable[..., Iterable[str]]:
+    """Import what names the columns of a table function: it must stand in the package of the function itself."""
+    module, _, name = (entry.columns or "").partition(":")
+    if module.split(".")[0] != entry.target.partition(":")[0].split(".")[0]:
+        raise UserError(Problem(entry.id, f"Its columns are named by {entry.columns}, outside of its own package."))
+    hook: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return hook
+
+
+def check_derived(pipeline: LoadedPipeline, tables: Iterable[ObjectTable | None]) -> list[Problem]:
+    """Check the columns that derived features use against those that the object table will have."""
+    found = [table for table in tables if table is not None]
+    columns = {column for table in found for column in table.columns}
+    problems = []
+    for name, expression in pipeline.model.derived.items():
+        where = pipeline.where("derived", name)
+        if not found:
+            problems.append(
+                Problem(where, f"Derived feature '{name}': no step yields a table.", "Measure objects first.")
+            )
+            continue
+        if name in columns:
+            problems.append(Problem(where, f"Derived feature '{name}' is a column of the table already."))
+        problems += [
+            Problem(
+                where,
+                f"Derived feature '{name}': the table has no column '{column}'.",
+                nearest(column, columns) or "`hcs functions show` of the function that measures tells them.",
+            )
+            for column in column_names(expression)
+            if columns and column not in columns
+        ]
+    return problems

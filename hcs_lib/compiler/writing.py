@@ -1,0 +1,55 @@
+"""Writing what was compiled: contexts, manifests, the plate's store and, last, the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.manifests import Manifest, PlatePlan
+from hcs_lib.storage.plate import write_plate
+
+
+def write_plate_plan(folder: Path, plan: PlatePlan, contexts: Iterable[FrozenContext]) -> None:
+    """Write everything of a plate. Files that hold the same already are left alone.
+
+    Parameters
+    ----------
+    folder
+        The plate's results, `results/{plate}`.
+    plan
+        Written last: where it stands, the rest is there.
+    contexts
+        One for each well of each stage. What the plan does not name is removed.
+    """
+    written = set()
+    digests: dict[tuple[str, str], str] = {}
+    fields: dict[str, list[str]] = {}
+    for context in contexts:
+        path = folder / "contexts" / context.stage / f"{context.axis_id}.json"
+        digests[context.stage, context.axis_id] = context.save(path)
+        written.add(path)
+        fields[context.axis_id] = _fields(context)
+    for stage in plan.stages:
+        for batch, wells in stage.batches.items():
+            path = folder / "manifests" / stage.name / f"{batch}.json"
+            found = {well: digests[stage.name, well] for well in wells}
+            Manifest(plate=plan.plate, stage=stage.name, batch=batch, wells=found).save(path)
+            written.add(path)
+    for name in ("contexts", "manifests"):
+        for path in (folder / name).glob("*/*.json"):
+            if path not in written:
+                path.unlink()
+        for stage_folder in (folder / name).iterdir():
+            if stage_folder.is_dir() and not any(stage_folder.iterdir()):
+                stage_folder.rmdir()
+    if plan.store is not None:
+        write_plate(folder / plan.store, plan.plate, {well: fields[well] for well in plan.wells})
+    plan.save(folder / "plan.json")
+
+
+def _fields(context: FrozenContext) -> list[str]:
+    """Return the fields of the well's images: the last part of each group."""
+    stores = [plan.zarr_store for plan in context.step_plans.values() if plan.zarr_store]
+    stores += [context.raw_store] if context.raw_store else []
+    return list(dict.fromkeys(group.rpartition("/")[2] for store in stores for group in store.groups.values()))

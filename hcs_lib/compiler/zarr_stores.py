@@ -1,0 +1,67 @@
+"""Phase 2: Zarr stores and tables. What will be written, known in full before anything runs."""
+
+from __future__ import annotations
+
+from hcs_lib.compiler.draft import DraftContext, DraftStep, DraftStore
+from hcs_lib.core.domains import Domain
+from hcs_lib.storage.planning import plan_array
+from hcs_lib.storage.spec import ArraySpec
+
+LABEL_DTYPE = "int32"
+MERGED = "merged"
+"""Name of the one channel of an image whose channels were merged."""
+
+
+def declare_zarr_stores_for_context(context: DraftContext) -> None:
+    """Declare the store of every image and label image, and the table of every step that yields one.
+
+    Labels lie on an image: where no step keeps one, the raw planes that the pipeline reads are written for it.
+    """
+    for plan in context.step_plans.values():
+        if plan.output == "labels":
+            name = plan.source.model.outputs["labels"]
+            plan.zarr_store = DraftStore(name, plan.output_domain.site, _labels(context, plan))
+        elif plan.output == "table":
+            plan.table = plan.source.model.outputs["table"]
+        elif plan.output == "image":
+            plan.zarr_store = _image_store(context, plan)
+    written = {plan.output for plan in context.step_plans.values()}
+    if "labels" in written and "image" not in written:
+        context.raw_store = _image(context, context.raw_domain, context.plate.index.dtype)
+
+
+def _image_store(context: DraftContext, plan: DraftStep) -> DraftStore | None:
+    if plan.outgoing.dtype is None:
+        if plan.outgoing.kind is not None:
+            context.problem(plan.source, ("keep",), "the dtype of its image is unknown, so it cannot be kept.",
+                            "Keep a step before or after it.")  # fmt: skip
+        return None
+    return _image(context, plan.output_domain, plan.outgoing.dtype)
+
+
+def _image(context: DraftContext, domain: Domain, dtype: str) -> DraftStore:
+    channels = tuple(name if name is not None else MERGED for name in domain.channel)
+    sizes = _sizes(context, domain)
+    return DraftStore(None, domain.site, _plan(context, sizes, dtype, labels=False, channels=channels))
+
+
+def _labels(context: DraftContext, plan: DraftStep) -> ArraySpec:
+    return _plan(context, _sizes(context, plan.output_domain), LABEL_DTYPE, labels=True)
+
+
+def _plan(
+    context: DraftContext, sizes: dict[str, int], dtype: str, *, labels: bool, channels: tuple[str, ...] = ()
+) -> ArraySpec:
+    return plan_array(
+        sizes,
+        dtype,
+        labels=labels,
+        channels=channels,
+        pixel_size_um=context.plate.pixel_size_um,
+        z_spacing_um=context.plate.index.z_spacing_um,
+    )
+
+
+def _sizes(context: DraftContext, domain: Domain) -> dict[str, int]:
+    rows, columns = context.plate.index.shape
+    return {"t": len(domain.t), "c": len(domain.channel), "z": len(domain.z), "y": rows, "x": columns}

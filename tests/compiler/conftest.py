@@ -1,0 +1,183 @@
+"""A plate and a registry made by hand, and a compiler run on them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hcs_lib.compiler.compile import draft_contexts
+from hcs_lib.compiler.draft import DraftContext, ExecutionSettings
+from hcs_lib.contexts.context import Engine, FrozenContext
+from hcs_lib.core.errors import Problem, UserError, nearest
+from hcs_lib.pipeline.loading import parse_pipeline
+from hcs_lib.pipeline.settings import PlateSettings, RegistryConfig, Settings
+from hcs_lib.plates.index import Channel, Plane, PlateIndex, StagePosition
+from hcs_lib.registry.entry import FunctionEntry, Parameter
+
+SAME = {dtype: dtype for dtype in ("uint8", "uint16", "int32", "float32", "float64", "bool")}
+
+
+def columns(objects: list[str], channel_names: list[str], *, texture: bool = False) -> list[str]:
+    """What `fake.measure` will measure."""
+    kinds = ["Area", *(["Texture"] if texture else [])]
+    return [
+        *(f"{name.capitalize()}_{kind}" for name in objects for kind in kinds),
+        *(f"{name.capitalize()}_Mean_{channel}" for name in objects for channel in channel_names),
+    ]
+
+
+sys.modules["fake_functions"] = ModuleType("fake_functions")
+sys.modules["fake_functions"].columns = columns  # type: ignore[attr-defined]
+
+
+def entry(name: str, *parameters: Parameter, **facts: Any) -> FunctionEntry:
+    fields = {"accepts": (2,), "returns": "image", "dtypes": SAME, "keeps_scale": True} | facts
+    return FunctionEntry(
+        id=f"fake.{name}",
+        library="fake",
+        version="1.0",
+        memory_type=fields.pop("memory_type", "numpy"),
+        target=f"fake_functions:{name}",
+        parameters=parameters,
+        origin="declared",
+        **fields,
+    )
+
+
+ENTRIES = {
+    made.id: made
+    for made in (
+        entry("blur", Parameter("sigma", default=1, annotation="float"), accepts=(2, 3), coupling="mixes"),
+        entry("gamma", Parameter("gamma", default=1.0), accepts=(2, 3)),
+        entry("project", Parameter("method", default="max", annotation="Literal['max', 'mean']"),
+              accepts=(3,), coupling="reduces", axis="z"),
+        entry("volume", accepts=(3,), coupling="mixes"),
+        entry("unmix", accepts=(3,), coupling="mixes", axis="channel"),
+        entry("to_float", dtypes={"uint16": "float64", "uint8": "float64"}),
+        entry("rescale", Parameter("preserve_range", default=False), keeps_scale=False,
+              keep_scale={"preserve_range": True}),
+        entry("stretch", keeps_scale=False),
+        entry("threshold", returns="scalar"),
+        entry("segment", Parameter("min_diameter", required=True, annotation="float"),
+              Parameter("min_area", default=0.0, annotation="SquarePixels"),
+              Parameter("declump", default=True, annotation="bool"),
+              Parameter("rank", default=1, annotation="int | None"),
+              returns="labels", dtypes=dict.fromkeys(SAME, "int32")),
+        entry("ring", Parameter("inner", default=0, annotation="float"), Parameter("outer", default=5, annotation="float"),
+              returns="labels", dtypes={"int32": "int32"}),
+        entry("measure", Parameter("labels", required=True), Parameter("channel_names", required=True),
+              Parameter("pixel_size_um"), Parameter("texture", default=False, annotation="bool"),
+              accepts=(3,), coupling="mixes", axis="channel", returns="table", dtypes=SAME,
+              special_inputs=("labels", "channel_names", "pixel_size_um"), columns="fake_functions:columns"),
+        entry("positions", Parameter("grid_dimensions", required=True), Parameter("z_spacing_um", required=True),
+              accepts=(3,), coupling="mixes", axis="site", special_inputs=("grid_dimensions", "z_spacing_um"),
+              special_outputs=("positions",)),
+        entry("assemble", Parameter("positions", required=True), accepts=(3,), coupling="reduces", axis="site",
+              special_inputs=("positions",)),
+        entry("cuda", memory_type="cupy"),
+        entry("any", Parameter("options", kind="any")),
+    )
+}  # fmt: skip
+
+
+class FakeRegistry:
+    def entry(self, id: str) -> FunctionEntry:
+        if id not in ENTRIES:
+            raise UserError(Problem("", f"There is no function '{id}'.", nearest(id, ENTRIES)))
+        return ENTRIES[id]
+
+
+def make_index(
+    wells: tuple[str, ...] = ("B02", "B03", "C02"),
+    sites: int = 2,
+    channels: Mapping[str, str] | None = None,
+    z: int = 1,
+    **facts: Any,
+) -> PlateIndex:
+    """A complete plate of uint16 planes of 64 × 80; channels are given by id → name."""
+    channels = {"1": "GFP", "2": "DNA"} if channels is None else channels
+    planes = tuple(
+        Plane(
+            well=well, site=site, channel=channel, z=at, t=0, page=0, size=10_000, mtime_ns=1_700_000_000_000_000_000,
+            file=f"TimePoint_1/{well}_s{site}_w{channel}_z{at}.tif",
+        )
+        for well in wells for site in range(1, sites + 1) for channel in channels for at in range(1, z + 1)
+    )  # fmt: skip
+    fields: dict[str, Any] = {
+        "plate": "demo", "format": "pattern", "fingerprint": "stat", "shape": (64, 80), "dtype": "uint16",
+        "pixel_size_um": 0.5, "z_spacing_um": None, "grid": (1, sites), "wells": wells,
+        "sites": tuple(range(1, sites + 1)),
+        "channels": tuple(Channel(id=id, name=name, wavelength_nm=500.0) for id, name in channels.items()),
+        "z": tuple(range(1, z + 1)), "t": (0,),
+        "positions": tuple(
+            StagePosition(well=well, site=site, x_um=site * 40.0, y_um=0.0)
+            for well in wells for site in range(1, sites + 1)
+        ),
+        "planes": planes, "problems": (),
+    }  # fmt: skip
+    return PlateIndex(**(fields | facts))
+
+
+def make_settings(**facts: Any) -> Settings:
+    plate = PlateSettings(
+        name="demo", path=Path("/raw"), format="auto", pattern=None, platemap=None, pipeline=Path("/p.yaml"),
+        pixel_size_um=None,
+    )  # fmt: skip
+    fields: dict[str, Any] = {
+        "plates": (plate,), "device": "cpu", "wells_per_batch": 16, "bad_planes": "fail", "allowed_failures": 0,
+        "fingerprint": "stat", "registry": RegistryConfig(),
+    }  # fmt: skip
+    return Settings(**(fields | facts))
+
+
+EXECUTION = ExecutionSettings(engine=Engine(digest="e", versions={"numpy": "2"}), bad_planes="fail", stage="s01-cpu")
+
+NUCLEI = """\
+name: demo
+steps:
+  - name: nuclei
+    channels: [DNA]
+    func: {call: fake.segment, args: {min_diameter: 8 um}}
+    outputs: {labels: nuclei}
+  - name: measure
+    input: raw
+    stack: channel
+    func: fake.measure
+    inputs: {labels: nuclei}
+    outputs: {table: objects}
+"""
+
+
+def draft(text: str, index: PlateIndex | None = None, **settings: Any) -> tuple[list[DraftContext], list[Problem]]:
+    made = make_settings(**settings)
+    pipeline = parse_pipeline(text, "pipeline.yaml")
+    return draft_contexts(made.plates[0], made, index or make_index(), pipeline, FakeRegistry())
+
+
+def compile_text(text: str, index: PlateIndex | None = None, **settings: Any) -> dict[str, FrozenContext]:
+    """Contexts by well; a UserError with every problem."""
+    drafts, problems = draft(text, index, **settings)
+    if problems:
+        raise UserError(problems)
+    return {context.axis_id: context for made in drafts for context in made.freeze(EXECUTION)}
+
+
+def problems_of(text: str, index: PlateIndex | None = None, **settings: Any) -> list[str]:
+    """Everything that is wrong with a pipeline, as a person reads it."""
+    with pytest.raises(UserError) as caught:
+        compile_text(text, index, **settings)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.fixture(scope="session")
+def fake() -> SimpleNamespace:
+    """What tests of the compiler work with."""
+    return SimpleNamespace(
+        index=make_index, settings=make_settings, draft=draft, compile=compile_text, problems=problems_of,
+        registry=FakeRegistry(), entries=ENTRIES, execution=EXECUTION, nuclei=NUCLEI,
+    )  # fmt: skip
