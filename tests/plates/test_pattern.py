@@ -1,0 +1,126 @@
+import csv
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hcs_lib.core.addresses import Well, row_name, well_name
+from hcs_lib.core.errors import UserError
+from hcs_lib.plates.formats import find_by_pattern, imagexpress
+
+PATTERNS = {
+    "imagexpress": None,
+    "opera": "r{row}c{col}f{site}p{z}-ch{channel}sk{t}fk1fl1.tiff",
+    "yokogawa": "{plate}_{well}_T{t}F{site}L{n}A{n}Z{z}C{channel}.{n}",
+    "scanr": "{well}--W{n}--P{site}--Z{z}--T{t}--{channel}.tif",
+    "cellomics": "{plate}_{well}f{site}d{channel}.tif",
+    "sbs-bbbc013": "Channel{channel}-{n}-{row}-{col}.tif",
+    "imagexpress-hcsai": "{plate}_t{t}_{well}_s{site}_w{channel}_z{z}.tif",
+}
+
+
+def found(pattern, *files):
+    return find_by_pattern(pattern)(files).planes
+
+
+def test_names_of_every_vendor_mean_what_the_table_says(shared_data):
+    """By pattern for all, by its own module for ImageXpress; what is no acquisition is taken by none."""
+    with (shared_data / "filename-patterns" / "patterns.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["vendor"] for row in rows} == set(PATTERNS)
+    for row in rows:
+        pattern = PATTERNS[row["vendor"]]
+        planes = (find_by_pattern(pattern) if pattern else imagexpress.find)([row["filename"]]).planes
+        assert len(planes) == (row["accept"] == "yes"), row
+        for plane in planes:
+            suffix = "_210416_164828" if "date-time suffix" in row["source"] else ""  # a pattern cannot tell it
+            assert (plane.plate or "").removesuffix(suffix) == row["plate"], row
+            assert plane.well == row["well"]
+            for field in ("site", "channel", "z", "t"):
+                if row[field]:
+                    assert str(getattr(plane, field)) == row[field], (field, row)
+
+
+def test_imagexpress_takes_no_other_vendors_names(shared_data):
+    with (shared_data / "filename-patterns" / "patterns.csv").open(newline="") as file:
+        others = [row["filename"] for row in csv.DictReader(file) if row["vendor"] != "imagexpress"]
+    assert len(others) > 8
+    assert imagexpress.find(others).planes == ()
+
+
+@given(
+    row=st.integers(0, 31),
+    column=st.integers(0, 47),
+    site=st.integers(0, 999),
+    channel=st.integers(0, 99),
+    z=st.integers(0, 99),
+    t=st.integers(0, 9999),
+    letters=st.booleans(),
+    width=st.integers(1, 5),
+)
+def test_what_is_written_by_a_pattern_is_read_by_it(row, column, site, channel, z, t, letters, width):
+    pattern = "x+({plate}).{n}_{row}{col}_s{site}_w[{channel}]_z{z}t{t}.tif" if letters else (
+        "x+({plate}).{n}_r{row}c{col}_s{site}_w[{channel}]_z{z}t{t}.tif"
+    )  # fmt: skip
+    values = {
+        "plate": "P 1", "n": "7f", "row": row_name(row) if letters else f"{row + 1:02d}",
+        "col": f"{column + 1:02d}", "site": f"{site:0{width}d}", "channel": f"{channel:0{width}d}",
+        "z": f"{z:0{width}d}", "t": f"{t:0{width}d}",
+    }  # fmt: skip
+    (plane,) = found(pattern, f"sub/{pattern.format(**values)}")
+    assert plane[1:] == ("sub", "P 1", well_name(Well(row, column)), site, str(channel), z, t)
+
+
+@given(st.text(alphabet="ab.*+?()[]|^$\\-_ ", max_size=12), st.text(alphabet="ab.*+?()[]|^$\\-_ ", max_size=12))
+def test_text_around_fields_stands_for_itself(before, after):
+    pattern = before + "-{well}-" + after
+    assert len(found(pattern, f"{before}-C7-{after}")) == 1
+    assert found(pattern, f"{before}-C7-{after}x") == ()
+
+
+def test_what_a_pattern_does_not_name():
+    assert found("{well}.tif", "C7.tif")[0][1:] == (".", None, "C07", 1, "1", None, 1)
+
+
+def test_the_pattern_is_exact_in_case_and_extension():
+    assert found("img_{well}.tif", "img_A1.TIF", "IMG_A1.tif", "img_A1.tiff", "img_A1.tif.bak") == ()
+
+
+def test_a_name_that_is_no_well_is_no_plane():
+    assert found("img_{well}.tif", "img_A49.tif", "img_ZZ1.tif", "img_A0.tif") == ()
+    assert found("r{row}c{col}.tif", "r00c01.tif", "r33c01.tif", "r01c49.tif") == ()
+
+
+def test_a_pattern_with_slashes_names_folders():
+    planes = found("{well}/s{site}/w{channel}.tif", "run/B2/s3/w1.tif", "B2/s3/w1.tif", "s3/w1.tif")
+    assert [(plane.root, plane.well, plane.site) for plane in planes] == [("run", "B02", 3), (".", "B02", 3)]
+
+
+def test_a_field_named_twice_is_the_same_twice():
+    assert [plane.file for plane in found("{well}/{well}_s{site}.tif", "B2/B2_s1.tif", "B2/B3_s1.tif")] == [
+        "B2/B2_s1.tif"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("{wel}_{site}.tif", r"unknown field \{wel\}\. Did you mean well\? Fields: well, row, col, site"),
+        ("{well:03d}.tif", r"unknown field \{well:03d\}"),
+        ("{}_{well}.tif", r"unknown field \{\}"),
+        ("img_{site}_{channel}.tif", r"does not give the well\. It needs either \{well\} or both \{row\} and \{col\}"),
+        ("img_{row}_{channel}.tif", "does not give the well"),
+        ("img_{well}_{row}_{col}.tif", "does not give the well"),
+        ("img_{well.tif", "cannot be read"),
+        ("img_well}.tif", "cannot be read"),
+    ],
+)
+def test_a_bad_pattern_is_an_error_that_helps(pattern, message):
+    with pytest.raises(UserError, match=message) as error:
+        find_by_pattern(pattern)
+    assert re.match(r"pattern '", str(error.value))
+
+
+def test_a_brace_is_written_twice():
+    assert len(found("{{{well}}}.tif", "{A1}.tif")) == 1
