@@ -1,0 +1,100 @@
+"""The journal of a well in flight: which well was being done when its process died, and how often."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from hcs_lib.core.errors import MachineError
+
+MAX_DEATHS = 2
+"""A well that brought its process down so often is recorded as failed, so that its neighbours finish."""
+
+
+@contextmanager
+def in_flight(folder: Path, digest: str, *, forget: bool = False) -> Iterator[int]:
+    """Hold a well's work folder, and yield how many processes died on this context before.
+
+    The folder is empty but for the journal, and is removed at the end. The journal stays only where the process
+    dies (a crash of a library, SIGKILL) or runs out of memory; other errors of the machine are not the well's fault.
+
+    Parameters
+    ----------
+    folder
+        Work folder of the well.
+    digest
+        Of the context; deaths on another context do not count.
+    forget
+        Do not count earlier deaths.
+
+    Raises
+    ------
+    MachineError
+        Where another living process executes the well.
+    """
+    with _locked(folder) as file:
+        try:
+            past = json.load(file)
+        except ValueError:
+            past = {}
+        known = not forget and past.get("context_digest") == digest
+        deaths = past["deaths"] + 1 if known else 0
+        _record(file, digest, deaths)
+        _empty(folder)
+        try:
+            yield deaths
+        except MemoryError:
+            _empty(folder)
+            raise
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder)
+
+
+def _record(file: IO[str], digest: str, deaths: int) -> None:
+    file.seek(0)
+    file.truncate()
+    json.dump({"context_digest": digest, "deaths": deaths}, file)
+    file.flush()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != _NAME:
+            shutil.rmtree(path)
+
+
+_NAME = "journal.json"
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[IO[str]]:
+    """Open the journal under a lock that ends with the process, whatever ends it."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            file = (folder / _NAME).open("a+")
+        except FileNotFoundError:
+            continue  # The holder before us has just removed the folder.
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise MachineError(
+                    f"{folder}: another process executes this well. Wait for it, or end it, and run again."
+                ) from None
+            try:
+                same = os.path.samestat(os.fstat(file.fileno()), (folder / _NAME).stat())
+            except FileNotFoundError:
+                same = False
+            if same:
+                file.seek(0)
+                yield file
+                return

@@ -1,0 +1,225 @@
+"""What a well leaves: staged in its work folder, digested, and swapped into place when all of it is there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.plans import StepPlan, ZarrStore
+from hcs_lib.contexts.receipts import Output
+from hcs_lib.core.canonical import digest_tree
+from hcs_lib.core.domains import AXES, Coordinates, Domain
+from hcs_lib.core.errors import DataError
+from hcs_lib.storage.spec import ArraySpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+MERGED = "all"
+"""Key of the group of a store where sites are merged."""
+
+
+class Staging:
+    """Outputs of one well in the making, below its work folder under the paths they will have."""
+
+    def __init__(self, context: FrozenContext, folder: Path) -> None:
+        self._context = context
+        self._new = folder / "new"
+        self._old = folder / "old"
+        self._made: dict[str, tuple[str, str]] = {}
+
+    def write_site(
+        self, store: ZarrStore, site: int | None, domain: Domain, plane: Callable[[Coordinates], Any]
+    ) -> None:
+        """Write the image or label image of one site (None: of all sites merged).
+
+        Parameters
+        ----------
+        store, site, domain
+            Where it goes, and the coordinates whose planes make it up.
+        plane
+            Gives the plane (y, x) at each of them.
+
+        Raises
+        ------
+        DataError
+            Where the pixels are not of the shape or dtype that was planned.
+        """
+        from hcs_lib.storage.images import write_image, write_labels
+
+        field = MERGED if site is None else str(site)
+        path = f"{store.path}/{store.groups[field]}"
+        array = _assemble(store.array, domain.replace(site=(site,)), plane)
+        translation = self._translation(site, store.array)
+        if store.label is None:
+            context = self._context
+            wavelengths = dict(zip(context.metadata.channel_names, context.metadata.wavelengths_nm, strict=True))
+            write_image(
+                self._new / path,
+                store.array,
+                array,
+                name=f"{context.plate} {context.axis_id} {field}",
+                translation_um=translation,
+                wavelengths_nm=[wavelengths.get(name) for name in store.array.channels],
+            )
+            self._made[path] = ("image", "image")
+        else:
+            write_labels(self._new / path, store.label, store.array, array, translation_um=translation)
+            self._made[f"{path}/labels/{store.label}"] = ("labels", store.label)
+
+    def write_table(self, plan: StepPlan, rows: Iterable[tuple[Coordinates, dict[str, Any]]]) -> None:
+        """Write the table of a step: what its calls gave, one after another, with where each row comes from."""
+        from hcs_lib.storage.tables import write_table
+
+        assert plan.table is not None
+        write_table(self._new / plan.table.path, _concatenate(self._context, plan, list(rows)))
+        self._made[plan.table.path] = ("table", plan.table.name)
+
+    def drop_site(self, site: int) -> None:
+        """Remove what was staged for a site that is left out after all."""
+        for group in groups_of_site(self._context, site):
+            shutil.rmtree(self._new / group, ignore_errors=True)
+            self._made = {
+                path: made for path, made in self._made.items() if path != group and not path.startswith(f"{group}/")
+            }
+
+    def describe(self) -> tuple[Output, ...]:
+        """Digest everything that was staged."""
+        described = []
+        for path, (kind, name) in sorted(self._made.items()):
+            found = digest_tree(self._new / path)
+            described.append(Output.model_validate({"path": path, "kind": kind, "name": name, **found._asdict()}))
+        return tuple(described)
+
+    def swap(self, results: Path) -> None:
+        """Put what was staged in place of what was there. The receipt must be gone by now."""
+        # The parts of a site's group move with it.
+        tops = [path for path in self._made if not any(path.startswith(f"{other}/") for other in self._made)]
+        for number, path in enumerate(tops):
+            target = results / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir():
+                self._old.mkdir(exist_ok=True)
+                target.rename(self._old / str(number))
+            (self._new / path).replace(target)
+
+    def _translation(self, site: int | None, spec: ArraySpec) -> tuple[float, float] | None:
+        """Return where the first pixel's centre lies, from the stage position, which is the image's centre."""
+        for at, x, y in self._context.metadata.positions_um:
+            if at == site:
+                rows, columns = (
+                    (size - 1) / 2 * scale for size, scale in zip(spec.shape[-2:], spec.scale[-2:], strict=True)
+                )
+                return y - rows, x - columns
+        return None
+
+
+def targets(context: FrozenContext) -> list[str]:
+    """Return every path that the context writes, relative to the plate's results."""
+    tables = [plan.table.path for plan in context.step_plans.values() if plan.table]
+    return [*(f"{store.path}/{group}" for store in stores(context) for group in store.groups.values()), *tables]
+
+
+def stores(context: FrozenContext) -> list[ZarrStore]:
+    """Return the stores that the context writes to: of raw planes, images and label images."""
+    own = [plan.zarr_store for plan in context.step_plans.values() if plan.zarr_store]
+    return [context.raw_store, *own] if context.raw_store else own
+
+
+def groups_of_site(context: FrozenContext, site: int) -> set[str]:
+    """Return the groups of one site, relative to the plate's results."""
+    return {f"{store.path}/{store.groups[str(site)]}" for store in stores(context) if str(site) in store.groups}
+
+
+def remove(results: Path, paths: Iterable[str]) -> None:
+    """Remove outputs that no receipt stands for any more."""
+    for path in paths:
+        target = results / path
+        if target.is_dir():
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
+
+
+def _assemble(spec: ArraySpec, domain: Domain, plane: Callable[[Coordinates], Any]) -> Array:
+    import numpy as np
+
+    from hcs_lib.arrays.convert import convert
+
+    names = {"t": "t", "c": "channel", "z": "z"}
+    sizes = {axis: len(domain.values(names[axis])) for axis in "tcz"}
+    planned = dict(zip(spec.axes, spec.shape, strict=True))
+    if any(sizes[axis] != planned.get(axis, 1) for axis in "tcz"):
+        raise DataError(f"there are {sizes} planes along t, c, z, planned are {planned}.", kind="output")
+    array = np.empty(spec.shape, spec.dtype)
+    index = {axis: {value: number for number, value in enumerate(domain.values(axis))} for axis in AXES}
+    for at in domain:
+        position = tuple(index[names[axis]][getattr(at, names[axis])] for axis in spec.axes[:-2])
+        array[position] = _exactly(convert(plane(at), "numpy"), spec)
+    return array
+
+
+def _exactly(plane: Array, spec: ArraySpec) -> Array:
+    """Return a plane in the planned dtype: its values unchanged, or an error."""
+    import numpy as np
+
+    if plane.shape != spec.shape[-2:]:
+        raise DataError(
+            f"the image has {' × '.join(map(str, plane.shape))} pixels, "
+            f"planned are {' × '.join(map(str, spec.shape[-2:]))}.",
+            kind="output",
+        )
+    if plane.dtype.name == spec.dtype:
+        return plane
+    with np.errstate(invalid="ignore", over="ignore"):
+        cast = plane.astype(spec.dtype)
+    if not np.can_cast(plane.dtype, spec.dtype, "safe") and not np.array_equal(
+        cast.astype(plane.dtype), plane, equal_nan=plane.dtype.kind == "f"
+    ):
+        raise DataError(
+            f"the image is of {plane.dtype.name}, and its values do not fit into the {spec.dtype} that was planned.",
+            kind="output",
+        )
+    return cast
+
+
+def _concatenate(
+    context: FrozenContext, plan: StepPlan, rows: list[tuple[Coordinates, dict[str, Any]]]
+) -> dict[str, Any]:
+    """Join the tables of calls; say first where each row comes from."""
+    import numpy as np
+    import pyarrow as pa
+
+    names = list(rows[0][1])
+    for at, table in rows:
+        if list(table) != names:
+            raise DataError(
+                f"the tables of step {plan.step_name} have other columns at {at} than before.",
+                kind="output",
+                step=plan.step_name,
+            )
+    lengths = [len(table[names[0]]) for _, table in rows]
+    calls = plan.domain.without(plan.stack)
+    columns: dict[str, Any] = {
+        "Metadata_Plate": [context.plate] * sum(lengths),
+        "Metadata_Well": [context.axis_id] * sum(lengths),
+    }
+    for axis, title in (("site", "Site"), ("channel", "Channel"), ("z", "Z"), ("t", "T")):
+        values = [getattr(at, axis) for at, _ in rows]
+        if None not in values and (axis == "site" or len(calls.values(axis)) > 1):
+            columns[f"Metadata_{title}"] = np.repeat(
+                np.asarray(values, None if axis == "channel" else np.int64), lengths
+            )
+    own = {name: np.concatenate([np.asarray(table[name]) for _, table in rows]) for name in names}
+    taken = sorted(set(own) & set(columns))
+    if taken:
+        raise DataError(
+            f"the table has columns of its own named {', '.join(taken)}.", kind="output", step=plan.step_name
+        )
+    typed = {"Metadata_Plate": pa.string(), "Metadata_Well": pa.string()}
+    return {name: pa.array(column, typed.get(name)) for name, column in (columns | own).items()}

@@ -1,0 +1,140 @@
+"""Raw planes of one well: read, checked against the context, hashed; and the policy for bad ones."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hcs_lib.contexts.context import BadPlane, FrozenContext, PlaneRef
+from hcs_lib.core.domains import Coordinates
+from hcs_lib.core.errors import DataError, MachineError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+_CHANGED = "The file changed after the plate was indexed. Index, compile and execute again."
+
+
+class Planes:
+    """Reads the raw planes that a context names, each once as long as its site is being worked on.
+
+    Attributes
+    ----------
+    hashes
+        `file#page` of every plane read → SHA-256 of the bytes of its pixels.
+    """
+
+    def __init__(self, context: FrozenContext, raw: Path) -> None:
+        if not raw.is_dir():
+            raise MachineError(f"The raw plate is not at {raw}. Mount it, or say where it is with --raw.")
+        self._context = context
+        self._raw = raw
+        self._refs = {Coordinates(ref.site, ref.channel, ref.z, ref.t): ref for ref in context.planes}
+        self._held: dict[Coordinates, Array] = {}
+        self._seen: set[str] = set()
+        self.hashes: dict[str, str] = {}
+
+    def of_site(self, site: int) -> tuple[PlaneRef, ...]:
+        """Return the planes of a site that the context names."""
+        return tuple(ref for ref in self._context.planes if ref.site == site)
+
+    def read(self, coordinates: Coordinates) -> Array:
+        """Return the pixels (y, x) of a plane.
+
+        Raises
+        ------
+        DataError
+            Of kind `bad_plane`: absent, damaged, of another shape or dtype, or changed since it was indexed.
+        MachineError
+            Where the raw plate cannot be reached.
+        """
+        if coordinates not in self._held:
+            self._held[coordinates] = self._load(self._refs[coordinates])
+        return self._held[coordinates]
+
+    def release(self, site: int | None = None) -> None:
+        """Forget the pixels of a site, or of all."""
+        self._held = {at: plane for at, plane in self._held.items() if site is not None and at.site != site}
+
+    def _load(self, ref: PlaneRef) -> Array:
+        import numpy as np
+
+        from hcs_lib.plates.reading import read_plane
+
+        if ref.file not in self._seen:
+            self._check_file(ref)
+            self._seen.add(ref.file)
+        try:
+            plane = read_plane(self._raw, ref.file, ref.page)
+        except DataError as error:
+            raise DataError(str(error), kind="bad_plane", site=ref.site) from None
+        shape, dtype = self._context.plane_shape, self._context.plane_dtype
+        if plane.shape != shape or plane.dtype.name != dtype:
+            raise self._bad(
+                ref,
+                f"{_pixels(plane.shape)} of {plane.dtype.name}, expected {_pixels(shape)} of {dtype} as in the "
+                f"rest of the plate. {_CHANGED}",
+            )
+        plane = np.ascontiguousarray(plane)
+        self.hashes[f"{ref.file}#{ref.page}"] = hashlib.sha256(plane.data).hexdigest()
+        return plane
+
+    def _check_file(self, ref: PlaneRef) -> None:
+        path = self._raw / ref.file
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            if not self._raw.is_dir():
+                raise MachineError(f"The raw plate at {self._raw} cannot be reached any more.") from None
+            raise self._bad(ref, f"{error.strerror}.") from None
+        if found.st_size != ref.size:
+            raise self._bad(ref, f"{found.st_size} bytes, {ref.size} when indexed. {_CHANGED}")
+        if ref.mtime_ns is not None and found.st_mtime_ns != ref.mtime_ns:
+            raise self._bad(ref, f"another time of modification than when indexed. {_CHANGED}")
+        if ref.sha256 is not None:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != ref.sha256:
+                    raise self._bad(ref, f"other bytes than when indexed. {_CHANGED}")
+
+    def _bad(self, ref: PlaneRef, message: str) -> DataError:
+        where = f"{ref.file} (site {ref.site}, channel {ref.channel}, z {ref.z}, t {ref.t})"
+        return DataError(f"{where}: {message}", kind="bad_plane", site=ref.site)
+
+
+def left_out(context: FrozenContext) -> dict[int, str]:
+    """Apply the policy for bad planes to what the index found; return the sites left out, with the reason.
+
+    Raises
+    ------
+    DataError
+        Where the well fails (`fail`), or is left out (`skip_well`, or a fault that belongs to no site).
+    """
+    if not context.problems:
+        return {}
+    text = "; ".join(_describe(problem) for problem in context.problems)
+    if context.bad_planes == "fail":
+        raise DataError(text, kind="bad_plane", site=context.problems[0].site)
+    if context.bad_planes == "skip_well" or any(problem.site is None for problem in context.problems):
+        raise DataError(f"The well is left out (bad_planes: {context.bad_planes}): {text}", kind="skipped")
+    reasons: dict[int, list[str]] = {}
+    for problem in context.problems:
+        if problem.site is not None:
+            reasons.setdefault(problem.site, []).append(_describe(problem))
+    return {site: "; ".join(found) for site, found in reasons.items()}
+
+
+def _describe(problem: BadPlane) -> str:
+    at = [
+        f"{axis} {getattr(problem, axis)}"
+        for axis in ("site", "channel", "z", "t")
+        if getattr(problem, axis) is not None
+    ]
+    file = f"{problem.file} " if problem.file else ""
+    return f"{file}({', '.join(at)}): {problem.message}" if at else f"{file}{problem.message}"
+
+
+def _pixels(shape: tuple[int, ...]) -> str:
+    return " × ".join(str(size) for size in shape) + " pixels"

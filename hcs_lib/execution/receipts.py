@@ -1,0 +1,116 @@
+"""When a receipt may be trusted, and how one is written."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.receipts import Failure, Output, Receipt, SiteRecord
+from hcs_lib.core.canonical import measure_tree
+from hcs_lib.core.errors import DataError
+from hcs_lib.execution.folders import WellFolders
+from hcs_lib.execution.well import sites_of
+
+
+def kept(folders: WellFolders, digest: str, *, retry_failed: bool) -> Receipt | None:
+    """Return the receipt of a well that need not be done again, or None.
+
+    It must stand for this context; and what it names must be there, file by file and byte by byte in number.
+    A failure of the data stays a failure until it is asked for again.
+    """
+    receipt = Receipt.load(folders.receipt)
+    if receipt is None or receipt.context_digest != digest:
+        return None
+    if receipt.status == "failed":
+        return None if retry_failed else receipt
+    there = all(
+        measure_tree(folders.results / output.path) == (output.files, output.bytes) for output in receipt.outputs
+    )
+    return receipt if there else None
+
+
+def now() -> str:
+    """Return the time, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def done(
+    context: FrozenContext,
+    digest: str,
+    started: str,
+    *,
+    outputs: tuple[Output, ...],
+    sites: tuple[SiteRecord, ...],
+    planes: dict[str, str],
+    seconds: dict[str, float],
+    warnings: tuple[str, ...],
+) -> Receipt:
+    """Return the receipt of a well whose outputs are all there."""
+    left = [f"site {site.site} is left out: {site.reason}" for site in sites if site.status == "skipped"]
+    return Receipt(
+        **_common(context, digest, started),
+        status="done",
+        reason="",
+        failure=None,
+        outputs=outputs,
+        sites=sites,
+        planes=planes,
+        seconds={name: round(value, 4) for name, value in seconds.items()},
+        warnings=(*left, *warnings),
+    )
+
+
+def failed(context: FrozenContext, digest: str, started: str, error: DataError, planes: dict[str, str]) -> Receipt:
+    """Return the receipt of a well that failed, or was left out (kind `skipped`)."""
+    skipped = error.kind == "skipped"
+    sites = []
+    for site in sites_of(context):
+        own = error.site in (site, None)
+        sites.append(
+            SiteRecord(
+                site=site,
+                status="failed" if own and not skipped else "skipped",
+                planes=0,
+                counts={},
+                reason=str(error) if own else f"the well is left out because of site {error.site}",
+            )
+        )
+    return Receipt(
+        **_common(context, digest, started),
+        status="failed",
+        reason=str(error),
+        failure=Failure(kind=error.kind, message=str(error), site=error.site, step=error.step),
+        outputs=(),
+        sites=tuple(sites),
+        planes=planes,
+        seconds={},
+        warnings=(),
+    )
+
+
+def write(folders: WellFolders, context_path: Path, receipt: Receipt) -> None:
+    """Write a receipt, the last act of a well; a copy of the executed context goes before it."""
+    folders.executed_context.parent.mkdir(parents=True, exist_ok=True)
+    copy = folders.work / "context.json"
+    shutil.copyfile(context_path, copy)
+    copy.replace(folders.executed_context)
+    receipt.save(folders.receipt)
+
+
+def _common(context: FrozenContext, digest: str, started: str) -> dict[str, Any]:
+    libraries = {function.library: function.version for function in context.functions}
+    return {
+        "plate": context.plate,
+        "well": context.axis_id,
+        "stage": context.stage,
+        "context_digest": digest,
+        "device": {"type": "cpu", "machine": platform.machine(), "threads": context.threads},
+        "versions": {**context.engine.versions, **libraries, "python": ".".join(map(str, sys.version_info[:3]))},
+        "started": started,
+        "finished": now(),
+    }

@@ -1,0 +1,180 @@
+"""A context may come from anybody: what it says is checked before anything is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.plans import Chain, StepPlan, ZarrStore
+from hcs_lib.core.addresses import canonical_well
+from hcs_lib.core.domains import AXES, Coordinates
+from hcs_lib.core.errors import Problem, UserError
+from hcs_lib.execution.folders import WellFolders
+from hcs_lib.execution.outputs import MERGED, stores
+from hcs_lib.execution.values import named_domain
+from hcs_lib.storage.metadata import well_path
+
+_STAGE = re.compile(r"s\d{2}-(cpu|gpu)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+
+
+def check_context(context: FrozenContext, path: Path, folders: WellFolders) -> None:
+    """Refuse a context that contradicts itself, or reads or writes where it has no business.
+
+    Parameters
+    ----------
+    context, path
+        The context, and its file, for messages.
+    folders
+        Where it is going to be executed.
+
+    Raises
+    ------
+    UserError
+        With all problems.
+    """
+    found = [*_identity(context, folders), *_paths(context), *_plans(context)]
+    if found:
+        raise UserError([Problem(str(path), message, "Run `hcs compile` again.") for message in found])
+
+
+def _identity(context: FrozenContext, folders: WellFolders) -> Iterator[str]:
+    expected = (folders.results.name, folders.stage, folders.well)
+    if (context.plate, context.stage, context.axis_id) != expected:
+        yield (
+            f"the context is of plate {context.plate}, stage {context.stage}, well {context.axis_id}, "
+            f"but stands where that of plate {expected[0]}, stage {expected[1]}, well {expected[2]} belongs."
+        )
+    try:
+        canonical = canonical_well(context.axis_id) == context.axis_id
+    except ValueError:
+        canonical = False
+    if not canonical or not _STAGE.fullmatch(context.stage) or not _NAME.fullmatch(context.plate):
+        yield "plate, stage or well is no proper name."
+
+
+def _paths(context: FrozenContext) -> Iterator[str]:
+    for file in sorted({plane.file for plane in context.planes}):
+        if not _is_inside(file):
+            yield f"the plane {file!r} does not lie within the raw plate."
+    for store in stores(context):
+        yield from _store(context, store)
+    images = {group for store in stores(context) if store.label is None for group in store.groups.values()}
+    for store in stores(context):
+        if store.label is not None and not set(store.groups.values()) <= images:
+            yield f"the labels {store.label!r} lie on no image."
+    for plan in context.step_plans.values():
+        table = plan.table
+        if table is not None and table.path != f"tables/wells/{context.axis_id}/{table.name}.parquet":
+            yield f"the table {table.path!r} of step {plan.step_name} is not where tables of this well belong."
+        if table is not None and not _NAME.fullmatch(table.name):
+            yield f"{table.name!r} is no name of a table."
+
+
+def _store(context: FrozenContext, store: ZarrStore) -> Iterator[str]:
+    if not (_NAME.fullmatch(store.path) and store.path.endswith(".zarr")):
+        yield f"the store {store.path!r} is not one in the plate's results."
+    if store.label is not None and not _NAME.fullmatch(store.label):
+        yield f"{store.label!r} is no name of a label image."
+    for field, group in store.groups.items():
+        try:
+            inside = PurePosixPath(group).parent.as_posix() == well_path(context.axis_id)
+        except ValueError:
+            return  # The well's name is a problem of its own.
+        if not inside or not _NAME.fullmatch(PurePosixPath(group).name):
+            yield f"the group {group!r} of site {field} is not one of this well."
+
+
+def _is_inside(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return bool(parts) and not path.startswith("/") and ".." not in parts and "\\" not in path and "\0" not in path
+
+
+def _plans(context: FrozenContext) -> Iterator[str]:
+    functions = {function.id for function in context.functions}
+    for index, plan in sorted(context.step_plans.items()):
+        where = f"step {plan.step_name}"
+        if plan.step_index != index or plan.axis_id != context.axis_id:
+            yield f"{where} stands under the wrong index or is of another well."
+        chains = [plan.func.chain] if plan.func.group_by is None else list(plan.func.routes.values())
+        for chain in chains:
+            yield from (f"{where}: {message}" for message in _chain(plan, chain, functions))
+        if plan.group_by != plan.func.group_by or (plan.group_by and plan.group_by == plan.stack):
+            yield f"{where} routes by {plan.func.group_by} and stacks {plan.stack}; its plan says {plan.group_by}."
+        elif plan.group_by and {str(value) for value in plan.domain.values(plan.group_by)} - set(plan.func.routes):
+            yield f"{where} has no function for some {plan.group_by}."
+        yield from (f"{where}: {message}" for message in _input(context, plan))
+        yield from (f"{where}: {message}" for message in _links(context, plan))
+        yield from (f"{where}: {message}" for message in _outputs(plan))
+
+
+def _chain(plan: StepPlan, chain: Chain, functions: set[str]) -> Iterator[str]:
+    if not chain:
+        yield "there is no function."
+    for call in chain:
+        if call.call not in functions:
+            yield f"the function {call.call!r} is not among the functions of the context."
+        for parameter, names in call.special_inputs.items():
+            linked = {link.name for link in plan.special_inputs.get(parameter, ())}
+            if not ({names} if isinstance(names, str) else set(names)) <= linked:
+                yield f"the input {parameter} of {call.call} is linked to nothing."
+
+
+def _input(context: FrozenContext, plan: StepPlan) -> Iterator[str]:
+    if plan.input is None:
+        there = {Coordinates(plane.site, plane.channel, plane.z, plane.t) for plane in context.planes}
+        # A site with a problem fails or is left out as a whole before any of its planes is asked for.
+        problems = {problem.site for problem in context.problems}
+        missing = [at for at in plan.domain if at not in there and not {at.site, None} & problems]
+        if missing:
+            yield f"it reads {len(missing)} planes that the context does not name, the first at {missing[0]}."
+        return
+    producer = context.step_plans.get(plan.input)
+    if producer is None or plan.input >= plan.step_index:
+        yield f"its input is step {plan.input}, which is not before it."
+    elif producer.returns not in ("image", "labels", "mask"):
+        yield f"its input is step {producer.step_name}, which gives no image."
+    elif not set(plan.domain) <= set(producer.output_domain):
+        yield f"it reads planes which step {producer.step_name} does not give."
+
+
+def _links(context: FrozenContext, plan: StepPlan) -> Iterator[str]:
+    for parameter, links in plan.special_inputs.items():
+        for link in links:
+            producer = context.step_plans.get(link.producer)
+            if producer is None or link.producer >= plan.step_index:
+                yield f"its input {parameter} comes from step {link.producer}, which is not before it."
+            elif link.name not in producer.special_outputs.values():
+                yield f"its input {parameter} is {link.name!r}, which step {producer.step_name} does not give."
+            else:
+                domain = named_domain(producer, link.name)
+                for axis in AXES:
+                    values = domain.values(axis)
+                    if len(values) > 1 and not set(plan.domain.values(axis)) <= set(values):
+                        yield f"its input {link.name!r} is not there for every {axis} that it needs."
+
+
+def _outputs(plan: StepPlan) -> Iterator[str]:
+    names = set(plan.special_outputs.values())
+    declared = {
+        name
+        for chain in (plan.func.chain, *plan.func.routes.values())
+        for call in chain
+        for name in call.special_outputs
+    }
+    for slot, name in plan.special_outputs.items():
+        if slot not in declared and slot != plan.returns:
+            yield f"nothing gives its output {name!r} ({slot})."
+    store = plan.zarr_store
+    if store is not None:
+        fields = {MERGED if site is None else str(site) for site in plan.output_domain.site}
+        if not fields <= set(store.groups):
+            yield f"there is no group for its sites {', '.join(sorted(fields - set(store.groups)))}."
+        if store.label is not None and store.label not in names:
+            yield f"nothing gives the label image {store.label!r}."
+        if store.label is None and plan.returns not in ("image", "mask"):
+            yield "it keeps an image and gives none."
+    if plan.table is not None and plan.table.name not in names:
+        yield f"nothing gives the table {plan.table.name!r}."
