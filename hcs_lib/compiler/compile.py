@@ -104,10 +104,10 @@ def draft_contexts(
         validate_memory_contracts_for_context(draft)
         assign_gpu_resources_for_context(draft, settings.device)
         drafts.append(draft)
-    problems += _counted(drafts, len(index.wells))
-    if not problems:
-        problems += check_derived(pipeline, [object_table(draft) for draft in drafts])
-    return drafts, problems
+    if not any(draft.problems for draft in drafts):
+        tables = [object_table(draft) for draft in drafts]
+        problems += check_derived(pipeline, tables)
+    return drafts, problems + _counted(drafts, len(index.wells))
 
 
 def _counted(drafts: Iterable[DraftContext], total: int) -> list[Problem]:

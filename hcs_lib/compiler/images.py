@@ -29,14 +29,15 @@ def sees_volume(entry: FunctionEntry, stack: Axis | None, *, slice_by_slice: boo
     """Tell whether a stack is given to a function as one volume, and not slice by slice.
 
     Over z it is, where the function takes volumes; over any other axis only where its slices do not touch each
-    other, or the function is made for that axis, or to reduce any.
+    other, or the function is made for that axis, or to reduce any. One that takes nothing but stacks of one axis
+    takes no others.
     """
     if 3 not in entry.accepts or entry.contract is ProcessingContract.PURE_2D:
         return False
     if entry.contract is ProcessingContract.FLEXIBLE and slice_by_slice:
         return False
     if entry.axis is not None:
-        return entry.axis == stack or entry.coupling == "none"
+        return entry.axis == stack or (entry.coupling == "none" and 2 in entry.accepts)
     return stack == "z" or entry.coupling in ("none", "reduces")
 
 

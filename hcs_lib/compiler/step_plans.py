@@ -200,7 +200,22 @@ def _link_special_inputs(context: DraftContext, plan: DraftStep, names: dict[str
         plan.special_inputs[parameter] = tuple(link for link in links if link is not None)
         for call in plan.calls:
             if call.entry and parameter in call.entry.special_inputs:
-                call.special_inputs[parameter] = given if isinstance(given, str) else tuple(given)
+                call.special_inputs[parameter] = _one_or_many(context, plan, call, parameter, given)
+
+
+def _one_or_many(
+    context: DraftContext, plan: DraftStep, call: DraftCall, parameter: str, given: str | list[str]
+) -> str | tuple[str, ...]:
+    """Return one name, or those of a mapping, as the function takes it."""
+    assert call.entry is not None
+    annotation = next((known.annotation for known in call.entry.parameters if known.name == parameter), "")
+    mapping = annotation.strip("'\"").startswith(("Mapping", "dict"))
+    if isinstance(given, str):
+        return (given,) if mapping else given
+    if annotation and not mapping:
+        context.problem(plan.source, ("inputs", parameter), f"{call.source.call} takes one value for '{parameter}', "
+                        f"found a list.", f"Write `{parameter}: {given[0]}`." if given else "")  # fmt: skip
+    return tuple(given)
 
 
 def _link(

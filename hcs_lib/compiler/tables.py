@@ -15,13 +15,16 @@ from hcs_lib.registry.entry import FunctionEntry
 
 
 def object_table(context: DraftContext) -> ObjectTable | None:
-    """Return the table of a draft without problems; None where no step yields one.
+    """Return the table of a draft without problems; None where no step yields one, or its columns are refused.
 
     `columns` is empty where the function that makes the table does not tell.
     """
     for plan in context.step_plans.values():
         if plan.output == "table":
-            return _table(plan)
+            try:
+                return _table(plan)
+            except ValueError as error:
+                context.problem(plan.source, ("func",), f"{error}.")
     return None
 
 

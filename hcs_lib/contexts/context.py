@@ -62,7 +62,12 @@ class ImageMetadata(Frozen):
     positions_um: tuple[tuple[int, float, float], ...]
 
 
-StepPlans = Annotated[dict[int, StepPlan], AfterValidator(freeze), PlainSerializer(thaw)]
+def _in_order(by_index: dict[int, Any]) -> Any:
+    """Freeze what is keyed by step index, in the order of the steps: sorted JSON has "10" before "2"."""
+    return freeze(dict(sorted(by_index.items())))
+
+
+StepPlans = Annotated[dict[int, StepPlan], AfterValidator(_in_order), PlainSerializer(thaw)]
 
 
 class FrozenContext(Frozen):
@@ -89,7 +94,7 @@ class FrozenContext(Frozen):
     functions: tuple[FunctionRef, ...]
     raw_store: ZarrStore | None
     step_plans: StepPlans
-    step_state_map: Annotated[dict[int, Any], AfterValidator(freeze), PlainSerializer(thaw)]
+    step_state_map: Annotated[dict[int, Any], AfterValidator(_in_order), PlainSerializer(thaw)]
 
     def to_json(self) -> dict[str, Any]:
         """Return the context as plain JSON values, keys of the step plans as strings."""

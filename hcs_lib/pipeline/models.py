@@ -119,7 +119,7 @@ class Step(Model):
     """The axis that becomes the leading axis of a 3D array (n, y, x). By default none: functions get planes."""
     group_by: Axis | None = None
     """The axis by whose values a routing table routes. It may not be stacked."""
-    inputs: dict[str, Text | list[Text]] = Field(default_factory=dict)
+    inputs: dict[str, Text | Annotated[list[Text], Field(min_length=1)]] = Field(default_factory=dict)
     """Special inputs: parameter of a function → name of labels or of another special output of an earlier step. With
     a list of names the function gets all of them, by name. Special inputs that are not named here come from the
     plate's metadata: `channel_names`, `pixel_size_um`, `z_spacing_um`, `grid_dimensions`."""

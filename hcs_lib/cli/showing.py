@@ -1,0 +1,102 @@
+"""A frozen context as a person reads it."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.plans import FunctionCall, StepPlan, ZarrStore
+from hcs_lib.core.domains import AXES, Domain
+from hcs_lib.core.frozen import thaw
+
+
+def print_context(context: FrozenContext) -> None:
+    """Print steps, functions, stores and planes of a context."""
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    bad = f", {len(context.problems)} missing or broken ({context.bad_planes})" if context.problems else ""
+    pixel = f"{context.metadata.pixel_size_um:g} µm" if context.metadata.pixel_size_um else "unknown size"
+    console.print(
+        Text(
+            f"{context.plate} {context.axis_id}, stage {context.stage}, pipeline {context.pipeline}\n"
+            f"digest   {context.digest}\n"
+            f"planes   {len(context.planes)} of {context.plane_shape[0]} × {context.plane_shape[1]} "
+            f"{context.plane_dtype}{bad}; pixels of {pixel}; channels {', '.join(context.metadata.channel_names)}"
+        )
+    )
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "step", "reads", "calls", "function", "yields", "writes"):
+        table.add_column(heading, overflow="fold")
+    for index, plan in context.step_plans.items():
+        table.add_row(*(Text(cell) for cell in (
+            str(index), plan.step_name, _reads(context, plan), _domain(plan.domain.without(plan.stack)),
+            "\n".join(_pattern(plan)), _yields(plan), _writes(plan),
+        )))  # fmt: skip
+    console.print(table)
+    if context.raw_store:
+        console.print(Text(f"the raw planes are written too, {_store(context.raw_store)}"))
+    for problem in context.problems:
+        console.print(Text(f"{problem.kind}: {problem.message}"))
+    versions = {reference.library: reference.version for reference in context.functions} | thaw(context.engine.versions)
+    console.print(Text(f"versions {', '.join(f'{name} {version}' for name, version in versions.items())}"))
+
+
+def _reads(context: FrozenContext, plan: StepPlan) -> str:
+    source = "raw" if plan.input is None else context.step_plans[plan.input].step_name
+    linked = [
+        f"{parameter}: {', '.join(link.name for link in links)}" for parameter, links in plan.special_inputs.items()
+    ]
+    stack = f", {len(plan.domain.values(plan.stack))} {plan.stack} stacked" if plan.stack else ""
+    return "\n".join([f"{source}{stack}", *linked])
+
+
+def _domain(domain: Domain) -> str:
+    parts = []
+    for axis in AXES:
+        values = [value for value in domain.values(axis) if value is not None]
+        if axis == "channel" and values:
+            parts.append(", ".join(values))
+        elif len(values) > 1:
+            parts.append(f"{len(values)} {axis}")
+    return f"{math.prod(len(domain.values(axis)) for axis in AXES)}: {' × '.join(parts)}" if parts else "1"
+
+
+def _pattern(plan: StepPlan) -> Iterator[str]:
+    chains = {"": plan.func.chain} if plan.func.group_by is None else plan.func.routes
+    for value, chain in chains.items():
+        for call in chain:
+            yield f"{value}: {_call(call)}" if value else _call(call)
+
+
+def _call(call: FunctionCall) -> str:
+    args = ", ".join(f"{name}={_value(value)}" for name, value in call.args.items())
+    how = " slice by slice" if call.slice_by_slice else ""
+    return f"{call.call}({args}){how}"
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(thaw(value))
+
+
+def _yields(plan: StepPlan) -> str:
+    names = ", ".join(plan.special_outputs.values())
+    dtype = f" {plan.dtype}" if plan.dtype else ""
+    return f"{plan.returns}{dtype}{f' ({names})' if names else ''}, {plan.output_memory_type}"
+
+
+def _writes(plan: StepPlan) -> str:
+    if plan.zarr_store:
+        return _store(plan.zarr_store)
+    return plan.table.path if plan.table else "-"
+
+
+def _store(store: ZarrStore) -> str:
+    size = " × ".join(str(size) for size in store.array.shape)
+    what = f"labels/{store.label}" if store.label else "image"
+    return f"{store.path}: {what}, {store.array.axes} {size} {store.array.dtype}"
