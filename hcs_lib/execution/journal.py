@@ -16,6 +16,8 @@ from hcs_lib.core.errors import MachineError
 MAX_DEATHS = 2
 """A well that brought its process down so often is recorded as failed, so that its neighbours finish."""
 
+_NAME = "journal.json"
+
 
 @contextmanager
 def in_flight(folder: Path, digest: str, *, forget: bool = False) -> Iterator[int]:
@@ -67,11 +69,10 @@ def _record(file: IO[str], digest: str, deaths: int) -> None:
 
 def _empty(folder: Path) -> None:
     for path in folder.iterdir():
-        if path.name != _NAME:
+        if path.is_dir():
             shutil.rmtree(path)
-
-
-_NAME = "journal.json"
+        elif path.name != _NAME:
+            path.unlink()
 
 
 @contextmanager

@@ -215,7 +215,7 @@ def _concatenate(
             columns[f"Metadata_{title}"] = np.repeat(
                 np.asarray(values, None if axis == "channel" else np.int64), lengths
             )
-    own = {name: np.concatenate([np.asarray(table[name]) for _, table in rows]) for name in names}
+    own = {name: _join([np.asarray(table[name]) for _, table in rows]) for name in names}
     taken = sorted(set(own) & set(columns))
     if taken:
         raise DataError(
@@ -223,3 +223,10 @@ def _concatenate(
         )
     typed = {"Metadata_Plate": pa.string(), "Metadata_Well": pa.string()}
     return {name: pa.array(column, typed.get(name)) for name, column in (columns | own).items()}
+
+
+def _join(parts: list[Array]) -> Array:
+    """Concatenate; a call without objects says nothing about the dtype."""
+    import numpy as np
+
+    return np.concatenate([part for part in parts if part.size] or parts[:1])
