@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,10 @@ def read_plane(folder: Path, file: str, page: int) -> np.ndarray[tuple[int, int]
         return np.asarray(tifffile.imread(path, key=page, maxworkers=1))
     except PlaneError as fault:
         raise DataError(f"{file}, page {page}: {fault}", kind="bad_plane") from None
+    except MemoryError:
+        raise  # A failure of the machine says nothing about the plane.
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.EIO, errno.ESTALE):
+            raise
         # Decoders raise their own errors for damaged data; whatever it is, the plane cannot be read.
         raise DataError(f"{file}, page {page}: the pixels cannot be read: {error}.", kind="bad_plane") from None
