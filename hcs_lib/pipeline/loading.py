@@ -120,4 +120,5 @@ def _derived_problems(pipeline: LoadedPipeline) -> Iterator[Problem]:
         try:
             column_names(expression)
         except ValueError as error:
-            yield Problem(pipeline.where("derived", name), f"Derived feature '{name}': {error}.")
+            message = f"Derived feature '{name}': {error}"
+            yield Problem(pipeline.where("derived", name), message if message.endswith((".", "?")) else f"{message}.")

@@ -30,11 +30,16 @@ class Document:
     value: Any
     lines: Mapping[Location, int]
 
-    def where(self, *location: str | int) -> str:
-        """Return `pipeline.yaml:LINE` of a value, or of the nearest one around it."""
+    def line(self, *location: str | int) -> int:
+        """Return the line of a value, or of the nearest one around it; 0 where lines are not known."""
         while location not in self.lines and location:
             location = location[:-1]
-        return f"{self.source}:{self.lines[location]}" if location in self.lines else self.source
+        return self.lines.get(location, 0)
+
+    def where(self, *location: str | int) -> str:
+        """Return `pipeline.yaml:LINE` of a value, or of the nearest one around it."""
+        line = self.line(*location)
+        return f"{self.source}:{line}" if line else self.source
 
 
 def display_path(path: Path) -> str:

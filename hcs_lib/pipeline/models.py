@@ -13,8 +13,18 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Dis
 from pydantic_core import PydanticCustomError
 
 Axis = Literal["site", "channel", "z", "t"]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+_NAME = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
+_PLATE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+NAMING = {
+    _NAME: "A name begins with a letter and has letters, digits and _ only, at most 64.",
+    _PLATE_NAME: "A plate's name is the folder of its results: letters, digits, . _ and - only, at most 100.",
+}
+"""What each pattern asks of a name."""
+
+Name = Annotated[str, Field(pattern=_NAME)]
 """Of steps, channels, labels and tables: they become columns, files and groups."""
+
+PlateName = Annotated[str, Field(pattern=_PLATE_NAME)]
 
 
 def _text(value: Any) -> Any:

@@ -12,10 +12,8 @@ from pydantic import Field
 
 from hcs_lib.core.errors import Problem, UserError, nearest
 from hcs_lib.pipeline.located import Document, display_path, parse_yaml
-from hcs_lib.pipeline.models import Model
+from hcs_lib.pipeline.models import Model, PlateName
 from hcs_lib.pipeline.validation import validate
-
-PlateName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
 class RegistryConfig(Model):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from hcs_lib.core.errors import Problem, UserError, nearest
 from hcs_lib.pipeline.located import Document, Location
+from hcs_lib.pipeline.models import NAMING
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -33,33 +34,36 @@ def validate(model: type[ModelT], document: Document, parts: Mapping[str, type[B
     try:
         return model.model_validate(document.value)
     except ValidationError as error:
-        raise UserError(_problems(error, model, document, parts)) from None
+        found = sorted(_problems(error, model, document, parts), key=lambda problem: problem[0])
+        raise UserError(problem for _, problem in found) from None
 
 
 def _problems(
     error: ValidationError, model: type[BaseModel], document: Document, parts: Mapping[str, type[BaseModel]]
-) -> Iterator[Problem]:
-    for item in error.errors(include_url=False, include_context=False):
+) -> Iterator[tuple[int, Problem]]:
+    """Yield each problem with its line."""
+    for item in error.errors(include_url=False):
         tagged = item["loc"]
         location: Location = tuple(part for part in tagged if not str(part).startswith("<") and part != "[key]")
         owner = next((parts[part] for part in reversed(tagged[:-1]) if part in parts), model)  # type: ignore[index]
         key = str(location[-1]) if location else ""
-        where = document.where(*location)
+        hint = ""
         match item["type"]:
             case "extra_forbidden":
+                message = f"Unknown key '{key}'."
                 hint = nearest(key, owner.model_fields) or f"Known are {', '.join(owner.model_fields)}."
-                yield Problem(where, f"Unknown key '{key}'.", hint)
             case "missing":
-                yield Problem(document.where(*location[:-1]), f"{_path(location[:-1])}the key '{key}' is missing.")
+                location = location[:-1]
+                message = f"{_path(location)}the key '{key}' is missing."
             case "string_pattern_mismatch":
-                yield Problem(
-                    where,
-                    f"{_path(location)}{_shown(item['input'])} is no name.",
-                    "A name begins with a letter and has letters, digits and _ only, at most 64.",
-                )
+                message = f"{_path(location)}{_shown(item['input'])} is no name."
+                hint = NAMING.get(item["ctx"]["pattern"], "")
+            case "too_short" | "string_too_short":
+                message = f"{_path(location)}should not be empty."
             case _:
-                message = item["msg"].removeprefix("Input ").removeprefix("Value error, ")
-                yield Problem(where, f"{_path(location)}{message}; found {_shown(item['input'])}.")
+                said = item["msg"].removeprefix("Input ").removeprefix("Value error, ")
+                message = f"{_path(location)}{said}; found {_shown(item['input'])}."
+        yield document.line(*location), Problem(document.where(*location), message, hint)
 
 
 def _path(location: Location) -> str:
