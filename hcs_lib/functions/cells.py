@@ -152,7 +152,8 @@ def _propagate(
     source = dijkstra(
         graph, directed=False, indices=np.flatnonzero(seeds), return_predecessors=True, min_only=True
     )[2]  # fmt: skip
-    cells[foreground] = np.where(source >= 0, seeds[source], 0)
+    # A pixel that no path reaches has a negative source.
+    cells[foreground] = np.where(source >= 0, seeds[np.maximum(source, 0)], 0)
     return cells
 
 

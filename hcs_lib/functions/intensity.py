@@ -46,10 +46,10 @@ def measure_intensity(objects: ObjectPixels, plane: Array, y: Array, x: Array) -
     total = segments.sum(values)
     ordered = segments.sort(raw)
     median = segments.quantile(ordered, 0.5)
-    # Twice the deviation from a median of integers is an integer, which sorts faster.
-    deviation = np.abs(2 * ordered - segments.spread(2 * median))
-    if np.issubdtype(raw.dtype, np.integer):
-        deviation = deviation.astype(np.int64 if raw.dtype.itemsize > 2 else np.int32)
+    deviation = 2 * np.abs(ordered - segments.spread(median))
+    if np.issubdtype(raw.dtype, np.integer) and raw.dtype.itemsize <= 2:
+        # Twice the deviation from a median of integers is an integer, which sorts faster.
+        deviation = deviation.astype(np.int32)
     with np.errstate(divide="ignore", invalid="ignore"):
         mass_y = np.where(total != 0, segments.sum(values * objects.y) / total, np.nan)
         mass_x = np.where(total != 0, segments.sum(values * objects.x) / total, np.nan)

@@ -24,12 +24,13 @@ def measure_objects(
 ) -> dict[str, NDArray[Any]]:
     """Measure size, shape, brightness and location of objects in every channel.
 
-    Names and definitions are those of CellProfiler's MeasureObjectSizeShape and MeasureObjectIntensity, except:
-    brightness is in the unit of the image (CellProfiler divides by the largest value of the file's dtype);
-    quantiles interpolate between order statistics as `numpy.quantile` does (CellProfiler's are up to one order
-    statistic higher); lengths are in pixels, areas in square pixels. Shape agrees with
-    `skimage.measure.regionprops`. `AreaShape_TouchesBorder` (1 or 0) is ours. `MADIntensity` is the median
-    of absolute deviations from the median, not scaled; standard deviations are of the population.
+    Names and definitions are those of CellProfiler's MeasureObjectSizeShape and MeasureObjectIntensity, with
+    which values agree to the digits it writes, except: brightness is in the unit of the image (CellProfiler
+    divides by the largest value of the file's dtype); the border of the plane counts as an edge; quantiles
+    interpolate between order statistics as `numpy.quantile` does (CellProfiler's are up to one order statistic
+    higher). Lengths are in pixels, areas in square pixels, orientation in degrees. Shape agrees with
+    `skimage.measure.regionprops`. `AreaShape_TouchesBorder` (1 or 0) is ours. `MADIntensity` is the median of
+    absolute deviations from the median, not scaled; standard deviations are of the population.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ def segment_nuclei(
        of CellProfiler's IdentifyPrimaryObjects) or Otsu (1979); never less than three standard deviations of the
        noise (Immerkær 1996, with the median), so that an empty well has no nuclei.
     3. Each basin of brightness gets a boundary of its own at a fraction of its height (full width at half
-       maximum): bright nuclei keep no halo, dim ones beside them are not lost.
+       maximum): bright nuclei keep no halo, and dim ones beside them keep their size.
     4. Holes are filled, and clumps split by a watershed from the maxima of the smoothed distance to the boundary
        (Malpica et al. 1997) or of the brightness; parts without a real neck between them are joined again.
     5. Objects outside the diameters are discarded, as by CellProfiler.
@@ -50,7 +50,7 @@ def segment_nuclei(
         Plane (y, x), integer or float, any unit. Its values are not rescaled.
     min_diameter, max_diameter
         Smallest and largest diameter of a nucleus (of the circle of the same area), in pixels. `min_diameter`
-        also sets the scales of the steps above; it should be about half a typical nucleus.
+        also sets the scales of the steps above: about two thirds of a typical nucleus does well.
     smoothing
         Standard deviation of the Gaussian, in pixels. Default: a tenth of `min_diameter`.
     background_radius

@@ -98,7 +98,7 @@ class ObjectPixels:
     y, x
         Coordinates of `pixels`.
     edge
-        Indices into `pixels`: those with at least one of 8 neighbours outside the object or the plane.
+        Indices into `pixels`: those with at least one of 4 neighbours outside the object or the plane.
     edge_segments
         The runs of `edge`.
     padded
@@ -130,22 +130,14 @@ class ObjectPixels:
         segments = Segments.of(row)
         y, x = np.divmod(pixels, labels.shape[1])
         padded = np.pad(labels, 1)
-        edge = np.flatnonzero(_differs(padded, y, x, NEIGHBOURS))
+        own = padded[y + 1, x + 1]
+        sides = neighbour_values(padded, y, x, SIDES)
+        edge = np.flatnonzero(np.logical_or.reduce([side != own for side in sides]))
         return cls(row[segments.starts], pixels, segments, y, x, edge, Segments.of(row[edge]), padded)
 
 
 SIDES = ((-1, 0), (1, 0), (0, -1), (0, 1))
 CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
-NEIGHBOURS = SIDES + CORNERS
-
-
-def _differs(padded: Array, y: Array, x: Array, neighbours: tuple[tuple[int, int], ...]) -> NDArray[np.bool_]:
-    """Tell which pixels have a neighbour of another label."""
-    own = padded[y + 1, x + 1]
-    differs = np.zeros(y.size, bool)
-    for values in neighbour_values(padded, y, x, neighbours):
-        differs |= values != own
-    return differs
 
 
 def neighbour_values(padded: Array, y: Array, x: Array, neighbours: tuple[tuple[int, int], ...]) -> list[Array]:

@@ -65,13 +65,10 @@ def _perimeter(objects: ObjectPixels) -> Array:
     """Length of the line through the centres of border pixels, as `skimage.measure.perimeter` (4-connected)."""
     y, x = objects.y[objects.edge], objects.x[objects.edge]
     own = objects.padded[y + 1, x + 1]
-    # A pixel is on the border where one of its 4 sides is outside the object; `edge` holds the corners' too.
-    sides = neighbour_values(objects.padded, y, x, SIDES)
-    on_border = np.logical_or.reduce([side != own for side in sides])
     border = np.zeros_like(objects.padded)
-    border[y[on_border] + 1, x[on_border] + 1] = own[on_border]
-    code = on_border.astype(np.int64)
+    border[y + 1, x + 1] = own
+    code = np.ones(own.size, np.int64)
     for neighbours, weight in ((SIDES, 2), (CORNERS, 10)):
         for values in neighbour_values(border, y, x, neighbours):
             code += weight * (values == own)
-    return objects.edge_segments.sum(np.where(on_border, _LENGTHS[code], 0))
+    return objects.edge_segments.sum(_LENGTHS[code])
