@@ -39,6 +39,6 @@ def project(stack: NDArray[Any], *, method: Literal["max", "mean", "min", "media
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
     plane: NDArray[Any] = np.asarray(METHODS[method](stack, axis=0))
-    if plane.dtype != stack.dtype and np.issubdtype(stack.dtype, np.integer):
+    if plane.dtype != stack.dtype and not np.issubdtype(stack.dtype, np.inexact):
         plane = np.rint(plane)
     return plane.astype(stack.dtype, copy=False)

@@ -38,3 +38,9 @@ def test_floats_are_not_rounded():
 def test_refuses(stack, method):
     with pytest.raises(ValueError, match=r"stack \(n, y, x\)|max, mean, min, median"):
         project(stack, method=method)
+
+
+def test_mean_of_a_mask_is_its_majority():
+    stack = np.array([[[True, False]], [[True, False]], [[False, True]]])
+    assert project(stack, method="mean").tolist() == [[True, False]]
+    assert project(stack, method="median").tolist() == [[True, False]]
