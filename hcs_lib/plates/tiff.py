@@ -1,16 +1,21 @@
-"""Headers of TIFF files: whether each page is a whole 2D plane, found without reading pixels."""
+"""TIFF files: whether each page is a whole 2D plane, found without reading pixels; and the pixels."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hcs_lib.core.errors import MachineError
 from hcs_lib.plates.metaseries import PlaneMetadata, read_metaseries
 
 if TYPE_CHECKING:
+    import numpy as np
     from tifffile import TiffFile, TiffPage
 
     from hcs_lib.plates.index import ProblemKind
@@ -46,6 +51,36 @@ def read_pages(path: Path) -> tuple[Page, ...]:
     PlaneError
         For a file that is empty, no TIFF, cut short or damaged, or whose pages are no planes of one sample.
     """
+    with _opened(path) as (tif, size):
+        pages = list(tif.pages)
+        if not pages or _continues(tif, pages[-1], size):
+            raise PlaneError(
+                "truncated", f"the file breaks off: its {size} bytes hold {len(pages)} whole page(s) only."
+            )
+        return tuple(_page(tif, number, page, size) for number, page in enumerate(pages) if not page.is_reduced)
+
+
+def read_pixels(path: Path, number: int) -> np.ndarray[tuple[int, int], Any]:
+    """Read one page (y, x), in its own dtype, after the same check of its header.
+
+    Raises
+    ------
+    PlaneError
+        As `read_pages`, and where the page is not there or cannot be decoded.
+    """
+    import numpy as np
+
+    with _opened(path) as (tif, size):
+        if number >= len(tif.pages):
+            raise PlaneError("unreadable", f"the file has {len(tif.pages)} page(s), none of number {number}.")
+        page = tif.pages[number]
+        _page(tif, number, page, size)
+        return np.asarray(page.asarray(maxworkers=1))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[TiffFile, int]]:
+    """Open a file; whatever is wrong with it is a PlaneError, a failing disk a MachineError."""
     import tifffile
 
     try:
@@ -53,15 +88,15 @@ def read_pages(path: Path) -> tuple[Page, ...]:
         if size == 0:
             raise PlaneError("empty", "the file has no bytes.")
         with tifffile.TiffFile(path) as tif:
-            pages = list(tif.pages)
-            if not pages or _continues(tif, pages[-1], size):
-                raise PlaneError(
-                    "truncated", f"the file breaks off: its {size} bytes hold {len(pages)} whole page(s) only."
-                )
-            return tuple(_page(tif, number, page, size) for number, page in enumerate(pages) if not page.is_reduced)
+            yield tif, size
+    except (PlaneError, MemoryError):
+        raise
     except OSError as error:
+        if error.errno in (errno.EIO, errno.ESTALE):
+            raise MachineError(f"{path}: {error.strerror}.") from error
         raise PlaneError("unreadable", f"the file cannot be opened: {error.strerror or error}.") from None
-    except (tifffile.TiffFileError, struct.error, ValueError, KeyError, TypeError, IndexError) as error:
+    except Exception as error:
+        # Parser and decoders fail in any way on a damaged file: division by zero, bad unpacking, errors of their own.
         with path.open("rb") as file:
             if file.read(4) not in _MAGIC:
                 raise PlaneError("unreadable", "this is not a TIFF file.") from None
@@ -96,7 +131,7 @@ def _check_segments(number: int, page: TiffPage, size: int) -> None:
     offsets, counts = page.dataoffsets, page.databytecounts
     listed = min(len(offsets), len(counts))
     # Some writers list one strip whatever their rows per strip: it is whole where it holds the image.
-    in_one_piece = listed == 1 and counts[0] == page.nbytes
+    in_one_piece = len(offsets) == len(counts) == 1 and counts[0] == page.nbytes
     if listed < expected and not in_one_piece:
         raise PlaneError("truncated", f"page {number} lists {listed} strips or tiles, expected {expected}.")
     end = max(offset + count for offset, count in zip(offsets, counts, strict=False))

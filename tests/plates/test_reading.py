@@ -1,8 +1,10 @@
+import errno
+
 import numpy as np
 import pytest
 import tifffile
 
-from hcs_lib.core.errors import DataError
+from hcs_lib.core.errors import DataError, MachineError
 from hcs_lib.plates.reading import read_plane
 
 STACK = np.random.default_rng(1).integers(0, 65536, (3, 32, 48), np.uint16)
@@ -41,7 +43,7 @@ def test_a_file_that_is_gone(tmp_path):
 
 def test_a_page_that_is_not_there(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", STACK[0])
-    assert "has no page 1" in bad(tmp_path, 1)
+    assert "has 1 page(s), none of number 1" in bad(tmp_path, 1)
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
@@ -52,6 +54,60 @@ def test_a_file_cut_short(tmp_path, compression):
     assert "bytes of the file" in bad(tmp_path)
 
 
+@pytest.mark.parametrize("source", ["strips", "zlib", "tiles", "microscope"])
+def test_no_cut_file_gives_other_pixels(tmp_path, shared_data, source):
+    """Cut anywhere in its structure, a file is read as it was (only metadata is gone) or is an error."""
+    options = {
+        "strips": {"rowsperstrip": 5},
+        "zlib": {"compression": "zlib", "rowsperstrip": 5},
+        "tiles": {"tile": (16, 16)},
+    }
+    path = tmp_path / "a.tif"
+    if source == "microscope":
+        path.write_bytes(
+            (shared_data / "imagexpress-exported/9987_Plate_3434/TimePoint_1/ZStep_1/9987_B02_s1_w1.TIF").read_bytes()
+        )
+    else:
+        tifffile.imwrite(path, STACK[0], **options[source])
+    whole, data = read_plane(tmp_path, "a.tif", 0), path.read_bytes()
+    errors = 0
+    for size in {*range(0, 300, 3), *range(len(data) - 400, len(data), 3)}:
+        path.write_bytes(data[:size])
+        try:
+            np.testing.assert_array_equal(read_plane(tmp_path, "a.tif", 0), whole)
+        except DataError:
+            errors += 1
+    assert errors > 100
+
+
+def test_a_header_damaged_in_any_way_is_an_error_or_no_damage(tmp_path):
+    random = np.random.default_rng(3)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK[0])
+    data, errors = path.read_bytes(), 0
+    for _ in range(300):
+        damaged = bytearray(data)
+        for position in random.integers(0, 250, 3):
+            damaged[position] = random.integers(0, 256)
+        path.write_bytes(damaged)
+        try:
+            read_plane(tmp_path, "a.tif", 0)
+        except DataError:
+            errors += 1
+    assert errors > 50
+
+
+def test_a_failing_disk_is_no_bad_plane(tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0])
+
+    def fails(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(tifffile, "TiffFile", fails)
+    with pytest.raises(MachineError, match=r"a\.tif: Input/output error"):
+        read_plane(tmp_path, "a.tif", 0)
+
+
 def test_pixels_overwritten_behind_a_sound_header(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", STACK[0], compression="zlib")
     with tifffile.TiffFile(tmp_path / "a.tif") as tif:
@@ -59,4 +115,4 @@ def test_pixels_overwritten_behind_a_sound_header(tmp_path):
     with (tmp_path / "a.tif").open("r+b") as file:
         file.seek(offset)
         file.write(b"\xff" * 64)
-    assert "the pixels cannot be read" in bad(tmp_path)
+    assert "cut short or damaged: " in bad(tmp_path)
