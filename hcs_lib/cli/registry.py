@@ -1,0 +1,127 @@
+"""`hcs registry`: which functions exist and how they behave."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hcs_lib.core.errors import MachineError, UserError
+
+if TYPE_CHECKING:
+    from hcs_lib.registry.service import Catalogue, RegistryService
+
+
+@click.group()
+def registry() -> None:
+    """Functions of the installed libraries: which there are, and how each behaves."""
+
+
+@registry.command()
+@click.argument("library", required=False)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path),
+              help="Where to write the file of LIBRARY.  [default: the user's cache]")  # fmt: skip
+@click.option("--force", is_flag=True, help="Probe anew, even where a valid file is there.")
+@click.option("--max-age-days", type=click.FloatRange(min=0), default=7.0, show_default=True,
+              help="How old a file in the user's cache may be.")  # fmt: skip
+def build(library: str | None, output: Path | None, force: bool, max_age_days: float) -> None:
+    """Write what is known of the functions of LIBRARY, or of all libraries that are installed.
+
+    A library is probed (its functions are called on small test images in processes of their own, and what they
+    return for a stack is compared with what they return for its planes) only where neither the user's cache nor
+    the snapshot that ships with this program is for exactly the installed versions.
+
+    \b
+    hcs registry build                                              all libraries, into the user's cache
+    hcs registry build skimage --output results/registry/skimage.json
+    """  # noqa: D301
+    from hcs_lib.registry.libraries import library_names
+    from hcs_lib.registry.service import RegistryService
+
+    if output is not None and library is None:
+        raise UserError("--output needs one LIBRARY: every library has a file of its own.")
+    service = RegistryService(max_age_days=max_age_days)
+    for name in library_names() if library is None else [library]:
+        try:
+            catalogue = service.probe(name) if force else service.catalogue(name)
+        except MachineError as error:
+            if library is not None:
+                raise
+            click.echo(f"{name}: left out. {error}", err=True)
+            continue
+        path = _write(catalogue, output)
+        usable = sum(entry.excluded is None for entry in catalogue.entries.values())
+        click.echo(
+            f"{name}: {usable} of {len(catalogue.entries)} functions usable ({_SOURCES[catalogue.source]}), {path}"
+        )
+
+
+_SOURCES = {
+    "workflow": "the workflow's file",
+    "user": "the user's cache",
+    "snapshot": "the shipped snapshot",
+    "probe": "built now",
+}
+
+
+def _write(catalogue: Catalogue, output: Path | None) -> Path:
+    from hcs_lib.core.files import write_atomic
+    from hcs_lib.registry import cache
+    from hcs_lib.registry.libraries import get_library
+
+    path = output or cache.user_folder() / f"{catalogue.library}.json"
+    if catalogue.path is None:
+        cache.write_library(
+            path, catalogue.library, get_library(catalogue.library).versions(), catalogue.entries.values()
+        )
+    elif catalogue.path != path:
+        write_atomic(path, catalogue.path.read_bytes())
+    return path
+
+
+@registry.command()
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path),
+              help="Files of a workflow, `results/registry`: they come first.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(folder: Path | None, as_json: bool) -> None:
+    """Show for each library how many functions it offers, and from which file that is known. Probes nothing."""
+    from hcs_lib.registry.libraries import library_names
+    from hcs_lib.registry.service import RegistryService
+
+    service = RegistryService(folder)
+    rows = [_status_of(service, name) for name in library_names()]
+    if as_json:
+        click.echo(json.dumps({"libraries": rows}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("Library", "Version", "Usable", "Excluded", "Known from", box=None)
+    for row in rows:
+        known = _SOURCES[row["source"]] if row["valid"] else row["message"]
+        counts = [str(row["usable"]), str(row["excluded"])] if row["valid"] else ["", ""]
+        table.add_row(row["library"], (row["version"] or "")[:12], *counts, known)
+    Console().print(table)
+
+
+def _status_of(service: RegistryService, library: str) -> dict[str, Any]:
+    from hcs_lib.registry.libraries import get_library
+
+    row: dict[str, Any] = {
+        "library": library, "version": None, "valid": False, "source": None, "path": None,
+        "usable": None, "excluded": None, "message": "",
+    }  # fmt: skip
+    try:
+        row["version"] = get_library(library).get_library_version()
+        found = service.look_up(library)
+    except MachineError as error:
+        return row | {"message": str(error)}
+    if found is None:
+        return row | {"message": f"not known yet: `hcs registry build {library}`"}
+    usable = sum(entry.excluded is None for entry in found.entries.values())
+    return row | {
+        "valid": True, "source": found.source, "path": str(found.path),
+        "usable": usable, "excluded": len(found.entries) - usable,
+    }  # fmt: skip

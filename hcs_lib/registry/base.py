@@ -1,0 +1,212 @@
+"""What every library has in common: `LibraryRegistryBase`, and the functions it offers as `FunctionMetadata`.
+
+Importing this, or a module of `registry/libraries/`, imports no image library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hcs_lib.core.declare import MemoryType, ProcessingContract
+from hcs_lib.core.errors import MachineError, Problem, UserError
+from hcs_lib.registry.execute import ContractExecution
+
+if TYPE_CHECKING:
+    from hcs_lib.registry.entry import FunctionEntry
+
+PROBE_VERSION = 1
+"""Raised whenever the probe finds anything else than before: files of another version are not used."""
+
+
+@cache
+def distribution_version(name: str) -> str:
+    """Return the installed version of a distribution. Raises MachineError where it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        raise MachineError(f"{name} is not installed. Install it, or run `make setup` again.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionMetadata:
+    """A usable function of a library, ready to be called; `func` imports its library when first called."""
+
+    name: str
+    func: Callable[..., Any]
+    contract: ProcessingContract
+    registry: LibraryRegistryBase
+    module: str = ""
+    doc: str = ""
+    tags: tuple[str, ...] = ()
+    original_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LazyFunction:
+    """A function of a library by its target; imported when first called."""
+
+    registry: LibraryRegistryBase
+    target: str
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+        return self.registry.function(self.target)(*args, **kwargs)
+
+
+class LibraryRegistryBase(ContractExecution, ABC):
+    """A library of image functions: what to scan, how to probe it, how to call it.
+
+    A subclass states the attributes below and `get_library_version`; it lives in a module of
+    `hcs_lib.registry.libraries` named as the library, with `_` for `.`.
+
+    Attributes
+    ----------
+    library_name
+        As pipelines and files name it, `scipy.ndimage`: the first part of every function's id.
+    MODULES_TO_SCAN
+        Modules whose public functions are candidates. Nothing outside them is ever called.
+    MEMORY_TYPE, FLOAT_DTYPE
+        The array type it takes, and the name of its float type: that of the first probe image.
+    DTYPES
+        Further dtypes to probe with; `int32` stands for labels.
+    DEPENDENCIES
+        Distributions whose versions decide its results, beside its own.
+    COMMON_EXCLUSIONS, EXCLUSIONS
+        Functions that are no image functions: names common to libraries; names of this one with the reason.
+    IMAGE_PARAMETERS
+        Names of first parameters which are an image. Other functions are excluded.
+    PROBE_ARGUMENTS
+        Arguments for the probe by function name, where the common guesses are wrong, slow or missing:
+        values, or functions of the `Sample`.
+    UNCOUPLE
+        Arguments that may switch the coupling of slices off. The probe proves it for each function.
+    """
+
+    COMMON_EXCLUSIONS: ClassVar[frozenset[str]] = frozenset(
+        {"imread", "imsave", "load", "save", "read", "write", "show", "imshow", "plot", "display", "view", "visualize"}
+    )
+    library_name: ClassVar[str]
+    MODULES_TO_SCAN: ClassVar[Sequence[str]]
+    MEMORY_TYPE: ClassVar[MemoryType]
+    FLOAT_DTYPE: ClassVar[str]
+    DTYPES: ClassVar[tuple[str, ...]] = ("float64", "uint16", "uint8", "bool", "int32")
+    DEPENDENCIES: ClassVar[tuple[str, ...]] = ("numpy",)
+    EXCLUSIONS: ClassVar[Mapping[str, str]] = {}
+    IMAGE_PARAMETERS: ClassVar[frozenset[str]] = frozenset({"image", "input"})
+    PROBE_ARGUMENTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    UNCOUPLE: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+
+    @abstractmethod
+    def get_library_version(self) -> str:
+        """Return the version that is installed, without importing the library. MachineError where there is none."""
+
+    def get_library_object(self) -> Any:
+        """Import the library and return it.
+
+        Raises
+        ------
+        MachineError
+            Where it cannot be used on this machine. A library that needs a device overrides this and looks for one.
+        """
+        try:
+            return importlib.import_module(self.MODULES_TO_SCAN[0])
+        except ImportError as error:
+            raise MachineError(f"{self.library_name} cannot be imported: {error}.") from error
+
+    def push(self, array: Any) -> Any:
+        """Return a NumPy array as an array of this library."""
+        from hcs_lib.arrays.convert import convert
+
+        return convert(array, self.MEMORY_TYPE)
+
+    def pull(self, array: Any) -> Any:
+        """Return an array of this library as a NumPy array."""
+        from hcs_lib.arrays.convert import convert
+
+        return convert(array, "numpy")
+
+    def stack(self, slices: Sequence[Any]) -> Any:
+        """Join arrays of this library along a new first axis."""
+        import numpy as np
+
+        return self.push(np.stack([self.pull(part) for part in slices]))
+
+    def identify(self, module: str, name: str) -> str:
+        """Return the id of a function of `module`."""
+        return f"{module}.{name}"
+
+    def refusal(self, name: str) -> str | None:
+        """Return why a function of this name is never offered; None where it may be."""
+        if name in self.COMMON_EXCLUSIONS:
+            return "it reads, writes or displays; it is no image function"
+        return self.EXCLUSIONS.get(name)
+
+    def public_functions(self, module: str) -> dict[str, Callable[..., Any]]:
+        """Import a module of `MODULES_TO_SCAN` and return its public functions by name."""
+        loaded = importlib.import_module(module)
+        names = getattr(loaded, "__all__", None) or [name for name in vars(loaded) if not name.startswith("_")]
+        members = {name: getattr(loaded, name) for name in sorted(names)}
+        return {name: member for name, member in members.items() if callable(member) and not isinstance(member, type)}
+
+    def function(self, target: str) -> Callable[..., Any]:
+        """Return the function that `module:name` stands for.
+
+        Raises
+        ------
+        UserError
+            Where it is no public function of `MODULES_TO_SCAN`: no artifact can name anything else.
+        """
+        module, _, name = target.partition(":")
+        if module in self.MODULES_TO_SCAN and self.refusal(name) is None:
+            self.get_library_object()
+            function = self.public_functions(module).get(name)
+            if function is not None:
+                return function
+        raise UserError(Problem(target, f"This is no function that {self.library_name} offers.",
+                                "`hcs registry status` lists the libraries; run `hcs compile` again."))  # fmt: skip
+
+    def check(self, target: str, version: str, source_digest: str | None) -> None:
+        """Refuse to run `target` where what is installed is not what was compiled for.
+
+        Raises
+        ------
+        MachineError
+            With both versions.
+        """
+        installed = self.get_library_version()
+        if version != installed:
+            raise MachineError(
+                f"{target}: compiled for {self.library_name} {version}, here is {installed}. Run `hcs compile` again."
+            )
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions that the file of this library is valid for. Imports nothing heavy."""
+        return {
+            self.library_name: self.get_library_version(),
+            **self.dependencies(),
+            "numpy": distribution_version("numpy"),
+            "hcs-workflow": _own_version(),
+            "probe": str(PROBE_VERSION),
+        }
+
+    def dependencies(self) -> dict[str, str]:
+        """Return the versions of `DEPENDENCIES`."""
+        return {name: distribution_version(name) for name in self.DEPENDENCIES}
+
+    def build(self) -> list[FunctionEntry]:
+        """Find and measure every candidate, in worker processes; return entries in the order of their ids."""
+        from hcs_lib.registry.workers import probe_library
+
+        return probe_library(self)
+
+
+def _own_version() -> str:
+    from hcs_lib import __version__
+
+    return __version__

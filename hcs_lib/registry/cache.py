@@ -1,0 +1,102 @@
+"""Registry files: one JSON per library, whole and valid for these versions, or not used at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+
+from hcs_lib.core.canonical import digest
+from hcs_lib.core.files import write_json
+from hcs_lib.registry.entry import FunctionEntry
+
+SCHEMA_VERSION = 1
+_DAY = 86_400.0
+
+
+class StaleError(Exception):
+    """The file is whole, but for other versions or too old: nothing is wrong, it is only not used."""
+
+
+class DamagedError(Exception):
+    """The file is truncated, changed by hand, or no registry file at all."""
+
+
+def user_folder() -> Path:
+    """Return the folder of a user's own cache, `~/.cache/hcs` or below `XDG_CACHE_HOME`."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "hcs" / "registry"
+
+
+def snapshot_folder() -> Path:
+    """Return the folder of the snapshots that ship with the package."""
+    return Path(str(resources.files("hcs_lib.registry"))) / "snapshots"
+
+
+def write_library(path: Path, library: str, versions: Mapping[str, str], entries: Iterable[FunctionEntry]) -> None:
+    """Write the file of a library with its digest, atomically. The same entries make the same bytes."""
+    body = {
+        "schema_version": SCHEMA_VERSION,
+        "library": library,
+        "versions": dict(versions),
+        "functions": [entry.to_json() for entry in sorted(entries, key=lambda entry: entry.id)],
+    }
+    write_json(path, {"digest": digest(body), "registry": body})
+
+
+def read_library(
+    path: Path, library: str, versions: Mapping[str, str], *, max_age_days: float | None = None
+) -> dict[str, FunctionEntry]:
+    """Read the file of a library: its entries by id.
+
+    Parameters
+    ----------
+    versions
+        What is installed; the file must be for exactly these.
+    max_age_days
+        How old the file may be; None: any age.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is none.
+    StaleError
+        Where it is for other versions or too old.
+    DamagedError
+        Where it is anything but the whole file of this library.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+        body = value["registry"]
+        if body["schema_version"] != SCHEMA_VERSION:
+            raise StaleError(f"it has schema {body['schema_version']}, expected {SCHEMA_VERSION}")
+        if digest(body) != value["digest"]:
+            raise DamagedError("its content differs from its digest")
+        if body["library"] != library:
+            raise DamagedError(f"it is the file of {body['library']}")
+        differing = _differences(body["versions"], versions)
+        if differing:
+            raise StaleError(differing)
+        age = (time.time() - path.stat().st_mtime) / _DAY
+        if max_age_days is not None and age > max_age_days:
+            raise StaleError(f"it is {age:.0f} days old, more than {max_age_days:g}")
+        return {item["id"]: FunctionEntry.from_json(item) for item in body["functions"]}
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedError(f"it cannot be read ({type(error).__name__}: {error})") from None
+
+
+def _differences(found: Mapping[str, str], expected: Mapping[str, str]) -> str:
+    return "; ".join(
+        f"it is for {name} {_short(found.get(name))}, here is {_short(expected.get(name))}"
+        for name in sorted(found.keys() | expected.keys())
+        if found.get(name) != expected.get(name)
+    )
+
+
+def _short(version: str | None) -> str:
+    return "none" if version is None else version[:12]

@@ -1,0 +1,86 @@
+"""Candidates of a library: its public functions, each once, and the parameters of each.
+
+Importing a library may be slow or crash; this runs in the probe's worker processes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from hcs_lib.registry.base import LibraryRegistryBase
+from hcs_lib.registry.entry import Parameter
+
+
+class Candidate(NamedTuple):
+    """A public function: its id and `module:name`."""
+
+    id: str
+    target: str
+
+
+def candidates(registry: LibraryRegistryBase) -> list[Candidate]:
+    """Return the public functions of the modules to scan, each under its shortest public path, by id."""
+    shortest: dict[int, Candidate] = {}
+    for module in registry.MODULES_TO_SCAN:
+        for name, function in registry.public_functions(module).items():
+            found = Candidate(registry.identify(module, name), f"{module}:{name}")
+            known = shortest.setdefault(id(function), found)
+            if (len(found.id), found.id) < (len(known.id), known.id):
+                shortest[id(function)] = found
+    return sorted(shortest.values())
+
+
+def public_modules(package: str) -> list[str]:
+    """Return the names of the modules of a package that are not private, without importing them."""
+    import pkgutil
+
+    paths = importlib.import_module(package).__path__
+    return [f"{package}.{module.name}" for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")]
+
+
+def first_parameter(function: Callable[..., Any]) -> str | None:
+    """Return the name of the parameter that takes the image; None where there is none."""
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
+        return None
+    return parameters[0].name
+
+
+def parameters_of(function: Callable[..., Any]) -> tuple[Parameter, ...]:
+    """Return the parameters after the image that can be given by name."""
+    found = []
+    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found.append(Parameter(parameter.name, kind="any"))
+        elif parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            required = parameter.default is parameter.empty
+            annotation = parameter.annotation
+            found.append(
+                Parameter(
+                    parameter.name,
+                    required=required,
+                    default=None if required else _json(parameter.default),
+                    annotation="" if annotation is parameter.empty else inspect.formatannotation(annotation),
+                )
+            )
+    return tuple(found)
+
+
+def first_line(function: Callable[..., Any]) -> str:
+    """Return the first sentence-like line of a docstring, joined where it runs over two lines."""
+    paragraph = (inspect.getdoc(function) or "").partition("\n\n")[0]
+    return " ".join(paragraph.split())
+
+
+def _json(value: Any) -> Any:
+    """Return a default as JSON, or None where it is none (arrays, functions, infinity)."""
+    if isinstance(value, (list, tuple)):
+        items = [_json(item) for item in value]
+        return None if any(item is None for item in items) else items
+    if isinstance(value, float) and type(value) is float:
+        return value if math.isfinite(value) else None
+    return value if type(value) in (bool, int, str) else None

@@ -1,0 +1,185 @@
+"""The registry as others use it: `RegistryService` to look functions up, `resolve` to call them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from hcs_lib.core.errors import MachineError, Problem, UserError, nearest
+from hcs_lib.registry import cache
+from hcs_lib.registry.base import FunctionMetadata, LazyFunction, LibraryRegistryBase
+from hcs_lib.registry.entry import FunctionEntry
+from hcs_lib.registry.libraries import get_library, library_names
+
+Source = Literal["workflow", "user", "snapshot", "probe"]
+
+MAX_AGE_DAYS = 7.0
+"""How old a user's own cache may be."""
+
+_log = logging.getLogger("hcs.registry")
+
+
+class BoundFunction(NamedTuple):
+    """A function and the registry of its library, which keeps its contract."""
+
+    func: Callable[..., Any]
+    registry: LibraryRegistryBase
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All entries of one library by id, usable or not, and where they come from. `path` is None after a probe."""
+
+    library: str
+    entries: Mapping[str, FunctionEntry]
+    source: Source
+    path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryService:
+    """The functions of all libraries, each library read when first needed.
+
+    A library is looked for in this order: the workflow's file, the user's cache, the snapshot shipped for exactly
+    these versions, a probe (which is kept in the user's cache). A file that is damaged, or for other versions, is
+    said so on the log and never used in part. No image library is imported, unless to probe it.
+
+    Parameters
+    ----------
+    folder
+        The workflow's files, `results/registry`; None outside of a workflow.
+    max_age_days
+        How old the user's cache may be. The workflow's files do not age.
+    """
+
+    folder: Path | None = None
+    max_age_days: float = MAX_AGE_DAYS
+    _catalogues: dict[str, Catalogue] = field(default_factory=dict, init=False, repr=False)
+
+    def entry(self, function_id: str) -> FunctionEntry:
+        """Return what is known of a function.
+
+        Raises
+        ------
+        UserError
+            For an id that no library has, with the nearest; for a function that is excluded, with the reason.
+        """
+        library = self._library_of(function_id)
+        entry = None if library is None else self.catalogue(library).entries.get(function_id)
+        if entry is None:
+            raise UserError(
+                Problem(f"function {function_id!r}", "There is no such function.", nearest(function_id, self.entries()))
+            )
+        if entry.excluded is not None:
+            raise UserError(Problem(f"function {function_id!r}", f"It cannot be used: {entry.excluded}."))
+        return entry
+
+    def entries(self) -> Mapping[str, FunctionEntry]:
+        """Return every usable function of the libraries that are installed, by id."""
+        return {
+            entry.id: entry
+            for catalogue in self.catalogues()
+            for entry in catalogue.entries.values()
+            if entry.excluded is None
+        }
+
+    def catalogues(self) -> Iterator[Catalogue]:
+        """Yield the catalogue of each library that is installed."""
+        for library in library_names():
+            try:
+                yield self.catalogue(library)
+            except MachineError as error:
+                _log.info("%s", error)
+
+    def get_all_functions_with_metadata(self) -> dict[str, FunctionMetadata]:
+        """Return every usable function, ready to be called; its library is imported at the first call."""
+        return {
+            entry.id: FunctionMetadata(
+                name=entry.id,
+                func=LazyFunction(get_library(entry.library), entry.target),
+                contract=entry.contract,
+                registry=get_library(entry.library),
+                module=entry.target.partition(":")[0],
+                doc=entry.doc,
+                tags=entry.tags,
+                original_name=entry.target.partition(":")[2],
+            )
+            for entry in self.entries().values()
+        }
+
+    def catalogue(self, library: str) -> Catalogue:
+        """Return the entries of one library, probing it only where no file serves.
+
+        Raises
+        ------
+        UserError
+            For a name that is no library.
+        MachineError
+            Where the library is not installed or cannot be used here.
+        """
+        if library not in self._catalogues:
+            self._catalogues[library] = self.look_up(library) or self.probe(library)
+        return self._catalogues[library]
+
+    def look_up(self, library: str) -> Catalogue | None:
+        """Return the entries of a library from the first file that serves; None where none does."""
+        versions = get_library(library).versions()
+        for source, path, age in self._places(library):
+            try:
+                entries = cache.read_library(path, library, versions, max_age_days=age)
+            except FileNotFoundError:
+                continue
+            except cache.DamagedError as error:
+                _log.warning("%s is damaged: %s. It is not used; `hcs registry build` writes it again.", path, error)
+            except cache.StaleError as error:
+                _log.log(logging.WARNING if source == "workflow" else logging.INFO, "%s is not used: %s.", path, error)
+            else:
+                return Catalogue(library, entries, source, path)
+        return None
+
+    def probe(self, library: str) -> Catalogue:
+        """Build the entries of a library anew, and keep them in the user's cache."""
+        registry = get_library(library)
+        if library != "hcs":
+            _log.warning("Probing %s %s; this takes up to a minute.", library, registry.get_library_version())
+        entries = registry.build()
+        path = cache.user_folder() / f"{library}.json"
+        try:
+            cache.write_library(path, library, registry.versions(), entries)
+        except OSError as error:
+            _log.warning("%s cannot be written: %s. The next run probes again.", path, error)
+        return Catalogue(library, {entry.id: entry for entry in entries}, "probe", None)
+
+    def _places(self, library: str) -> Iterator[tuple[Source, Path, float | None]]:
+        name = f"{library}.json"
+        if self.folder is not None:
+            yield "workflow", self.folder / name, None
+        yield "user", cache.user_folder() / name, self.max_age_days
+        yield "snapshot", cache.snapshot_folder() / name, None
+
+    @staticmethod
+    def _library_of(function_id: str) -> str | None:
+        """Return the library with the longest name that an id begins with."""
+        return max((name for name in library_names() if function_id.startswith(f"{name}.")), key=len, default=None)
+
+
+def resolve(function_id: str, library: str, version: str, target: str, source_digest: str | None) -> BoundFunction:
+    """Return the function that a context names, and the registry which keeps its contract.
+
+    Raises
+    ------
+    MachineError
+        Where the version (of our own functions: the source) that is installed is not what was compiled for.
+    UserError
+        Where `target` is no public function that the library offers under this id: nothing else is ever imported.
+    """
+    registry = get_library(library)
+    module, _, name = target.partition(":")
+    if registry.identify(module, name) != function_id or module not in registry.MODULES_TO_SCAN:
+        raise UserError(Problem(function_id, f"{target} is no function that {library} offers under this name.",
+                                "Run `hcs compile` again."))  # fmt: skip
+    registry.check(target, version, source_digest)
+    return BoundFunction(registry.function(target), registry)

@@ -1,0 +1,93 @@
+"""Digests of our own functions: the source of a module and of what it imports, and what that stands on."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib import metadata, util
+from pathlib import Path
+
+from hcs_lib.core.canonical import digest, digest_file
+
+
+@cache
+def source_digest(module: str, package: str) -> str:
+    """Return the SHA-256 over the sources of a module and of the modules of `package` that it imports, transitively.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Where the module has no source file.
+    """
+    return digest({name: digest_file(_source(name)) for name in _closure(module, package)})
+
+
+@cache
+def dependencies(module: str, package: str) -> dict[str, str]:
+    """Return the installed versions of the distributions which those sources import, by name."""
+    own = package.partition(".")[0]
+    tops = {name.partition(".")[0] for source in _closure(module, package) for name in _imports(source)}
+    names = {_distribution(top) for top in tops - {own} - sys.stdlib_module_names}
+    return {name: metadata.version(name) for name in sorted(name for name in names if name)}
+
+
+@cache
+def _closure(module: str, package: str) -> tuple[str, ...]:
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [other for other in _imports(name) if _within(other, package)]
+    return tuple(sorted(found))
+
+
+def _within(name: str, package: str) -> bool:
+    return f"{name}.".startswith(f"{package}.") and _is_module(name)
+
+
+def _imports(module: str) -> Iterator[str]:
+    """Yield every name that a module imports, also within functions: `a.b` and `a.b.c` for `from a.b import c`."""
+    path = _source(module)
+    is_package = path.name == "__init__.py"
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            parts = module.split(".")
+            base = parts[: len(parts) - node.level + is_package] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            yield origin
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+@cache
+def _is_module(name: str) -> bool:
+    try:
+        return util.find_spec(name) is not None
+    except ModuleNotFoundError:  # its parent is a module, and the name one of its functions
+        return False
+
+
+def _source(module: str) -> Path:
+    spec = util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"No source of {module} is here.", name=module)
+    return Path(spec.origin)
+
+
+def _distribution(top: str) -> str | None:
+    """Return the distribution that a top-level module is from, None where it is not installed."""
+    try:
+        return metadata.distribution(top).name
+    except metadata.PackageNotFoundError:
+        return next(iter(_by_module().get(top, ())), None)
+
+
+@cache
+def _by_module() -> dict[str, list[str]]:
+    return dict(metadata.packages_distributions())
