@@ -202,7 +202,8 @@ def _resolve(context: FrozenContext) -> dict[str, BoundFunction]:
 
     from hcs_lib.registry.service import resolve
 
-    for name, version in context.engine.versions.items():
+    needed = [context.engine.versions, *(function.dependencies for function in context.functions)]
+    for name, version in {item for versions in needed for item in versions.items()}:
         try:
             found = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -42,14 +42,9 @@ def in_flight(folder: Path, digest: str, *, forget: bool = False) -> Iterator[in
     """
     with _locked(folder) as file:
         try:
-            past = json.load(file)
-        except ValueError:
-            past = {}
-        known = not forget and past.get("context_digest") == digest
-        deaths = past["deaths"] + 1 if known else 0
-        _record(file, digest, deaths)
-        _empty(folder)
-        try:
+            deaths = 0 if forget else _deaths(file, digest)
+            _record(file, digest, deaths)
+            _empty(folder)
             yield deaths
         except MemoryError:
             _empty(folder)
@@ -58,6 +53,14 @@ def in_flight(folder: Path, digest: str, *, forget: bool = False) -> Iterator[in
             shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder)
+
+
+def _deaths(file: IO[str], digest: str) -> int:
+    try:
+        past = json.load(file)
+    except ValueError:
+        return 0
+    return int(past["deaths"]) + 1 if past["context_digest"] == digest else 0
 
 
 def _record(file: IO[str], digest: str, deaths: int) -> None:

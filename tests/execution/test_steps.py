@@ -1,0 +1,294 @@
+"""Single steps: stacking, routing, special inputs and outputs, what functions may give."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hcs_lib.contexts.plans import FunctionPattern, LinkedInput, StepPlan
+from hcs_lib.core.domains import Coordinates, Domain
+from hcs_lib.core.errors import DataError, MachineError
+from hcs_lib.execution.patterns import prepare_patterns_and_functions
+from hcs_lib.execution.steps import Steps
+from hcs_lib.execution.values import Values
+from hcs_lib.execution.well import blocks
+from hcs_lib.registry.execute import ContractExecution
+
+DOMAIN = Domain((1, 2), ("DNA", "GFP"), (1, 2, 3), (1,))
+Array = np.ndarray[Any, Any]
+
+
+class Library(ContractExecution):
+    """The contracts as libraries of NumPy arrays keep them."""
+
+    def stack(self, slices: Any) -> Any:
+        return np.stack(slices)
+
+
+class Bound:
+    """A plain function, bound as the registry binds one."""
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self.func = func
+        self.registry = Library()
+
+
+class Raw:
+    """Planes 4 × 5 whose every pixel says where they stand."""
+
+    def read(self, at: Coordinates) -> Array:
+        assert at.site is not None
+        assert at.z is not None
+        return np.full((4, 5), 100 * at.site + 10 * (at.channel == "GFP") + at.z, np.uint16)
+
+
+@pytest.fixture
+def run(plan_call: Any) -> Callable[..., tuple[Values, list[Any]]]:
+    """Run steps one after another for all their calls; functions are given by name."""
+
+    def run_all(functions: dict[str, Callable[..., Any]], *plans: StepPlan) -> tuple[Values, list[Any]]:
+        steps = {plan.step_index: plan for plan in plans}
+        values = Values(steps)
+        runner = Steps(Raw(), values, {f"test.{name}": Bound(func) for name, func in functions.items()})  # type: ignore[arg-type, misc]
+        results = [runner.run(plan, list(plan.domain.without(plan.stack))) for plan in plans]
+        return values, results
+
+    return run_all
+
+
+def test_stacked_axis_leads_and_others_stay_apart(run: Any, plan_step: Any, plan_call: Any) -> None:
+    seen = []
+
+    def project(stack: Array) -> Array:
+        seen.append(stack[:, 0, 0].tolist())
+        return stack.max(axis=0)
+
+    plan = plan_step(0, "project", (plan_call("test:project", contract="VOLUMETRIC_TO_SLICE"),), DOMAIN, stack="z")
+    values, _ = run({"project": project}, plan)
+    assert seen == [[101, 102, 103], [111, 112, 113], [201, 202, 203], [211, 212, 213]]
+    assert values.image(0, Coordinates(2, "GFP", None, 1))[0, 0] == 213
+
+
+def test_volume_that_comes_out_is_planes_again(run: Any, plan_step: Any, plan_call: Any) -> None:
+    chain = (plan_call("test:negate", contract="FLEXIBLE"),)
+    plan = plan_step(0, "negate", chain, DOMAIN, stack="z", output_domain=DOMAIN)
+    values, _ = run({"negate": lambda stack: 1000 - stack.astype(int)}, plan)
+    assert values.image(0, Coordinates(1, "DNA", 3, 1))[0, 0] == 1000 - 103
+
+
+def test_function_cannot_change_what_others_read(run: Any, plan_step: Any, plan_call: Any) -> None:
+    def spoil(image: Array) -> Array:
+        image[:] = 0
+        return image
+
+    domain = DOMAIN.replace(site=(1,), z=(1,))
+    first = plan_step(0, "copy", (plan_call("test:copy"),), domain)
+    spoiling = plan_step(1, "spoil", (plan_call("test:spoil"),), domain, input=0)
+    last = plan_step(2, "again", (plan_call("test:copy"),), domain, input=0)
+    values, _ = run({"copy": lambda image: image + 0, "spoil": spoil}, first, spoiling, last)
+    assert values.image(2, Coordinates(1, "DNA", 1, 1))[0, 0] == 101
+
+
+def test_chain_passes_on_and_arguments_arrive(run: Any, plan_step: Any, plan_call: Any) -> None:
+    chain = (plan_call("test:add", value=5), plan_call("test:scale", factors=(2, 3), names={"a": ("x",)}))
+
+    def scale(image: Array, *, factors: tuple[int, int], names: dict[str, Any]) -> Array:
+        assert type(factors) is tuple
+        assert names == {"a": ("x",)}
+        assert type(names) is dict
+        return image * factors[0] * factors[1]
+
+    domain = DOMAIN.replace(site=(1,), channel=("DNA",), z=(1,))
+    values, _ = run({"add": lambda image, value: image + value, "scale": scale}, plan_step(0, "s", chain, domain))
+    assert values.image(0, Coordinates(1, "DNA", 1, 1))[0, 0] == (101 + 5) * 6
+
+
+def test_routing_by_component(run: Any, plan_step: Any, plan_call: Any) -> None:
+    routes = {"DNA": (plan_call("test:add", value=1),), "GFP": (plan_call("test:add", value=2),)}
+    pattern = FunctionPattern(group_by="channel", routes=routes)
+    domain = DOMAIN.replace(z=(1,))
+    plan = plan_step(0, "route", routes["DNA"], domain, group_by="channel", func=pattern)
+    groups = prepare_patterns_and_functions(plan, list(domain))
+    assert [(group.component, [at.site for at in group.calls]) for group in groups] == [
+        ("DNA", [1, 2]),
+        ("GFP", [1, 2]),
+    ]
+    assert [group.chain for group in groups] == [routes["DNA"], routes["GFP"]]
+    values, _ = run({"add": lambda image, value: image + value}, plan)
+    assert values.image(0, Coordinates(2, "DNA", 1, 1))[0, 0] == 202
+    assert values.image(0, Coordinates(2, "GFP", 1, 1))[0, 0] == 213
+
+
+def labelling(plan_step: Any, plan_call: Any, domain: Domain, name: str = "nuclei", index: int = 0) -> StepPlan:
+    chain = (plan_call("test:label", returns="labels"),)
+    return plan_step(index, name, chain, domain, special_outputs={"labels": name})  # type: ignore[no-any-return]
+
+
+def label(image: Array) -> Array:
+    """Two objects, the second of them numbered by where the plane stands."""
+    labels = np.zeros(image.shape, np.int64)
+    labels[0] = 1
+    labels[1] = int(image[0, 0])
+    return labels
+
+
+def test_labels_of_one_channel_serve_every_call_of_their_site(run: Any, plan_step: Any, plan_call: Any) -> None:
+    domain = DOMAIN.replace(z=(1,))
+    nuclei = labelling(plan_step, plan_call, domain.replace(channel=("DNA",)))
+    cells = labelling(plan_step, plan_call, domain.replace(channel=("GFP",)), "cells", 1)
+    links = {"labels": (LinkedInput(name="nuclei", producer=0), LinkedInput(name="cells", producer=1))}
+    use = plan_call("test:use").model_copy(update={"special_inputs": {"labels": ("cells", "nuclei")}})
+    seen = []
+
+    def measure(stack: Array, labels: dict[str, Array]) -> dict[str, Any]:
+        seen.append((stack[:, 0, 0].tolist(), {name: int(plane.max()) for name, plane in labels.items()}, list(labels)))
+        return {"n": [1]}
+
+    plan = plan_step(
+        2,
+        "measure",
+        (use.model_copy(update={"returns": "table", "contract": "FLEXIBLE"}),),
+        domain,
+        stack="channel",
+        special_inputs=links,
+        special_outputs={"table": "objects"},
+        returns="table",
+    )
+    values, results = run({"label": label, "use": measure}, nuclei, cells, plan)
+    assert seen == [
+        ([101, 111], {"cells": 111, "nuclei": 101}, ["cells", "nuclei"]),
+        ([201, 211], {"cells": 211, "nuclei": 201}, ["cells", "nuclei"]),
+    ]
+    assert results[0].counts == {("nuclei", 1): 2, ("nuclei", 2): 2}
+    assert [(at.site, table) for at, table in values.in_order(2, "objects")] == [(1, {"n": [1]}), (2, {"n": [1]})]
+
+
+def test_values_are_stacked_along_a_stacked_axis(run: Any, plan_step: Any, plan_call: Any) -> None:
+    domain = DOMAIN.replace(channel=("DNA",))
+    nuclei = labelling(plan_step, plan_call, domain)
+    seen = []
+
+    def use(stack: Array, labels: Array) -> Array:
+        seen.append((stack[:, 0, 0].tolist(), labels[:, 1, 0].tolist(), labels.dtype.name))
+        return stack[0]
+
+    call = plan_call("test:use", contract="VOLUMETRIC_TO_SLICE").model_copy(
+        update={"special_inputs": {"labels": "nuclei"}}
+    )
+    links = {"labels": (LinkedInput(name="nuclei", producer=0),)}
+    plan = plan_step(1, "use", (call,), domain, stack="z", special_inputs=links)
+    run({"label": label, "use": use}, nuclei, plan)
+    assert seen == [([101, 102, 103], [101, 102, 103], "int32"), ([201, 202, 203], [201, 202, 203], "int32")]
+
+
+def test_special_outputs_travel(run: Any, plan_step: Any, plan_call: Any) -> None:
+    domain = DOMAIN.replace(z=(1,), channel=("DNA",))
+    find = plan_call("test:find").model_copy(update={"special_outputs": ("positions",)})
+    first = plan_step(0, "find", (find, plan_call("test:copy")), domain, special_outputs={"positions": "where"})
+    take = plan_call("test:take").model_copy(update={"special_inputs": {"positions": "where"}})
+    links = {"positions": (LinkedInput(name="where", producer=0),)}
+    second = plan_step(1, "take", (take,), domain, input=0, special_inputs=links)
+    functions = {
+        "find": lambda image: (image + 1, [int(image[0, 0])]),
+        "copy": lambda image: image,
+        "take": lambda image, positions: image + positions[0],
+    }
+    values, _ = run(functions, first, second)
+    assert values.image(1, Coordinates(2, "DNA", 1, 1))[0, 0] == 202 + 201
+
+
+@pytest.mark.parametrize(
+    ("result", "returns", "message"),
+    [
+        (lambda image: image[0], "image", "5 uint16, expected a plane"),
+        (lambda image: 3.0, "image", "a float, expected a plane"),
+        (lambda image: None, "labels", "a NoneType, expected a plane"),
+        (lambda image: image > 0, "labels", "4 × 5 bool, expected a plane of 4 × 5 integers"),
+        (lambda image: image[:2].astype(int), "labels", "2 × 5 int64, expected a plane of 4 × 5"),
+        (lambda image: -image.astype(int), "labels", "reach from -101 to -101"),
+        (lambda image: image.astype(np.int64) << 40, "labels", "expected 0 … 2³¹ - 1"),
+        (lambda image: {"a": [1], "b": [1, 2]}, "table", r"columns of \[1, 2\] rows"),
+        (lambda image: [1, 2], "table", "a list, expected columns"),
+        (lambda image: {}, "table", "a dict, expected columns"),
+    ],
+)
+def test_results_that_are_not_what_was_planned(
+    run: Any, plan_step: Any, plan_call: Any, result: Callable[[Array], Any], returns: str, message: str
+) -> None:
+    domain = DOMAIN.replace(site=(1,), channel=("DNA",), z=(1,))
+    outputs = {returns: "x"} if returns != "image" else {}
+    plan = plan_step(0, "odd", (plan_call("test:odd", returns=returns),), domain, special_outputs=outputs)
+    with pytest.raises(DataError, match=message) as caught:
+        run({"odd": result}, plan)
+    assert (caught.value.kind, caught.value.site, caught.value.step) == ("output", 1, "odd")
+
+
+def test_special_outputs_that_are_missing(run: Any, plan_step: Any, plan_call: Any) -> None:
+    call = plan_call("test:odd").model_copy(update={"special_outputs": ("positions",)})
+    with pytest.raises(DataError, match="expected a tuple of its result and positions"):
+        run({"odd": lambda image: image}, plan_step(0, "odd", (call,), DOMAIN))
+
+
+def test_errors_of_functions_are_told_apart(run: Any, plan_step: Any, plan_call: Any) -> None:
+    plan = plan_step(0, "odd", (plan_call("test:odd"),), DOMAIN)
+
+    def raising(error: BaseException) -> Callable[[Array], Array]:
+        def odd(image: Array) -> Array:
+            raise error
+
+        return odd
+
+    with pytest.raises(
+        DataError, match=r"step odd \(site 1, channel DNA, z 1, t 1\): test.odd raised KeyError: 'a'"
+    ) as caught:
+        run({"odd": raising(KeyError("a"))}, plan)
+    assert (caught.value.kind, caught.value.site, caught.value.step) == ("function", 1, "odd")
+    with pytest.raises(DataError, match="FileNotFoundError"):
+        run({"odd": raising(FileNotFoundError(2, "no model"))}, plan)
+    for error in (MemoryError(), MachineError("no GPU"), OSError(28, "No space left on device"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            run({"odd": raising(error)}, plan)
+
+
+def test_warnings_of_functions_are_kept(run: Any, plan_step: Any, plan_call: Any) -> None:
+    def warn(image: Array) -> Array:
+        warnings.warn("few objects", stacklevel=1)
+        return image
+
+    _, (result,) = run({"warn": warn}, plan_step(0, "w", (plan_call("test:warn"),), DOMAIN))
+    assert result.warnings == ("step w: few objects",)
+
+
+def test_blocks_follow_what_is_stacked(plan_step: Any, plan_call: Any) -> None:
+    chain = (plan_call("test:copy"),)
+    merged = DOMAIN.without("site")
+    plans = {
+        0: plan_step(0, "a", chain, DOMAIN),
+        1: plan_step(1, "b", chain, DOMAIN, stack="z"),
+        2: plan_step(2, "c", chain, DOMAIN, stack="site"),
+        3: plan_step(3, "d", chain, merged, input=2),
+        4: plan_step(4, "e", chain, DOMAIN),
+    }
+    found = [(by_site, [plan.step_name for plan in block]) for by_site, block in blocks(plans)]
+    assert found == [(True, ["a", "b"]), (False, ["c", "d"]), (True, ["e"])]
+
+
+def test_values_are_forgotten_after_their_last_use(run: Any, plan_step: Any, plan_call: Any) -> None:
+    domain = DOMAIN.replace(z=(1,), channel=("DNA",))
+    first = plan_step(0, "first", (plan_call("test:copy"),), domain)
+    second = plan_step(1, "second", (plan_call("test:copy"),), domain, input=0)
+    third = plan_step(2, "third", (plan_call("test:copy"),), domain, input=0)
+    values, _ = run({"copy": lambda image: image}, first, second, third)
+    one, two = Coordinates(1, "DNA", 1, 1), Coordinates(2, "DNA", 1, 1)
+    values.release(1, 1)
+    assert values.image(0, one).shape == (4, 5)
+    with pytest.raises(KeyError):
+        values.image(1, one)
+    values.release(2, 1)
+    with pytest.raises(KeyError):
+        values.image(0, one)
+    assert values.image(0, two).shape == (4, 5)
