@@ -119,7 +119,9 @@ def _counted(drafts: Iterable[DraftContext], total: int) -> list[Problem]:
     return [
         problem
         if len(found) == total
-        else Problem(problem.where, f"{problem.message} ({_some(found)} of {total} wells)", problem.hint)
+        else Problem(
+            problem.where, f"{problem.message.removesuffix('.')} ({_some(found)} of {total} wells).", problem.hint
+        )
         for problem, found in wells.items()
     ]
 

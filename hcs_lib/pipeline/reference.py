@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,11 +55,12 @@ def table_of(model: type[BaseModel]) -> str:
 def with_tables(text: str) -> str:
     """Return a Markdown text with its generated parts made anew."""
     for name, model in MODELS.items():
-        begin = re.escape(_BEGIN.format(name))
-        part = f"{_BEGIN.format(name)}\n{table_of(model)}\n{_END}"
-        text, count = re.subn(f"{begin}\n.*?{re.escape(_END)}", lambda _, part=part: part, text, flags=re.DOTALL)
-        if count != 1:
-            raise ValueError(f"the reference should have {_BEGIN.format(name)} once, it has it {count} times")
+        begin = _BEGIN.format(name)
+        if text.count(begin) != 1:
+            raise ValueError(f"the reference should have {begin} once, it has it {text.count(begin)} times")
+        before, _, rest = text.partition(f"{begin}\n")
+        _, _, after = rest.partition(_END)
+        text = f"{before}{begin}\n{table_of(model)}\n{_END}{after}"
     return text
 
 

@@ -63,6 +63,8 @@ def _problems(
             case _:
                 said = item["msg"].removeprefix("Input ").removeprefix("Value error, ")
                 message = f"{_path(location)}{said}; found {_shown(item['input'])}."
+                if item["type"] == "string_type" and isinstance(item["input"], bool):
+                    hint = "YAML reads on, off, yes and no as true and false; put quotes around a name."
         yield document.line(*location), Problem(document.where(*location), message, hint)
 
 

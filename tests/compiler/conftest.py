@@ -68,7 +68,8 @@ ENTRIES = {
               Parameter("declump", default=True, annotation="bool"),
               Parameter("rank", default=1, annotation="int | None"),
               returns="labels", dtypes=dict.fromkeys(SAME, "int32")),
-        entry("ring", Parameter("inner", default=0, annotation="float"), Parameter("outer", default=5, annotation="float"),
+        entry("ring", Parameter("inner", default=0, annotation="float"),
+              Parameter("outer", default=5, annotation="float"),
               returns="labels", dtypes={"int32": "int32"}),
         entry("measure", Parameter("labels", required=True), Parameter("channel_names", required=True),
               Parameter("pixel_size_um"), Parameter("texture", default=False, annotation="bool"),
@@ -86,10 +87,10 @@ ENTRIES = {
 
 
 class FakeRegistry:
-    def entry(self, id: str) -> FunctionEntry:
-        if id not in ENTRIES:
-            raise UserError(Problem("", f"There is no function '{id}'.", nearest(id, ENTRIES)))
-        return ENTRIES[id]
+    def entry(self, function: str) -> FunctionEntry:
+        if function not in ENTRIES:
+            raise UserError(Problem("", f"There is no function '{function}'.", nearest(function, ENTRIES)))
+        return ENTRIES[function]
 
 
 def make_index(
@@ -112,7 +113,7 @@ def make_index(
         "plate": "demo", "format": "pattern", "fingerprint": "stat", "shape": (64, 80), "dtype": "uint16",
         "pixel_size_um": 0.5, "z_spacing_um": None, "grid": (1, sites), "wells": wells,
         "sites": tuple(range(1, sites + 1)),
-        "channels": tuple(Channel(id=id, name=name, wavelength_nm=500.0) for id, name in channels.items()),
+        "channels": tuple(Channel(id=key, name=name, wavelength_nm=500.0) for key, name in channels.items()),
         "z": tuple(range(1, z + 1)), "t": (0,),
         "positions": tuple(
             StagePosition(well=well, site=site, x_um=site * 40.0, y_um=0.0)

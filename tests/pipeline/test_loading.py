@@ -1,3 +1,7 @@
+"""Loading pipelines: the four patterns, and every message."""
+
+# ruff: noqa: E501 (messages stand as they are printed)
+
 from pathlib import Path
 
 import pytest
@@ -126,7 +130,7 @@ def test_numbers_are_taken_for_channels_and_truth_values_are_not() -> None:
     assert pipeline.model.channels == {"DNA": "2"}
     assert pipeline.model.steps[0].channels == ["1"]
     assert problems_of("name: x\nchannels: {DNA: no}\nsteps: [{name: a, func: f}]") == [
-        "p.yaml:2: channels.DNA: should be a valid string; found False."
+        "p.yaml:2: channels.DNA: should be a valid string; found False. YAML reads on, off, yes and no as true and false; put quotes around a name."
     ]
 
 

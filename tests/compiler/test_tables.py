@@ -1,0 +1,92 @@
+"""The object table that is to come, and derived features over it."""
+
+# ruff: noqa: E501 (messages stand as they are printed)
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hcs_lib.compiler.compile import _plate_plan
+from hcs_lib.contexts.manifests import PlatePlan
+
+
+def plan_of(fake: SimpleNamespace, text: str, **facts: Any) -> PlatePlan:
+    drafts, problems = fake.draft(text, **facts)
+    assert problems == []
+    settings = fake.settings(**facts)
+    return _plate_plan(settings.plates[0], settings, fake.index(), drafts[0].pipeline, drafts)
+
+
+def test_columns_are_known_before_anything_runs(fake: SimpleNamespace) -> None:
+    table = plan_of(fake, fake.nuclei).table
+    assert table is not None
+    assert (table.name, table.primary, table.objects) == ("objects", "nuclei", ("nuclei",))
+    assert table.columns == ("Nuclei_Area", "Nuclei_Mean_GFP", "Nuclei_Mean_DNA")
+    texture = fake.nuclei.replace("func: fake.measure", "func: {call: fake.measure, args: {texture: true}}")
+    assert plan_of(fake, texture).table.columns[:2] == ("Nuclei_Area", "Nuclei_Texture")
+
+
+def test_the_plan_of_a_plate(fake: SimpleNamespace) -> None:
+    text = (
+        fake.nuclei + "derived: {double: Nuclei_Area * 2}\noverrides: [{wells: [B03], step: measure, enabled: false}]\n"
+    )
+    plan = plan_of(fake, text, wells_per_batch=12, allowed_failures=2)
+    assert (plan.plate, plan.pipeline, plan.raw_folder, plan.wells) == ("demo", "demo", "/raw", ("B02", "B03", "C02"))
+    assert (plan.labels, plan.derived, plan.channel_names) == (
+        ("nuclei",),
+        {"double": "Nuclei_Area * 2"},
+        ("GFP", "DNA"),
+    )
+    assert (plan.allowed_failures, plan.store, plan.platemap) == (2, "demo.zarr", None)
+    (stage,) = plan.stages
+    assert (stage.name, stage.gpu, stage.steps) == ("s01-cpu", 0, ("nuclei", "measure"))
+    assert stage.batches == {"b001": ("B02", "B03", "C02")}
+    assert 600 < stage.mem_mb < 700
+
+
+def test_a_stage_with_a_gpu(fake: SimpleNamespace) -> None:
+    text = "name: demo\nsteps:\n  - {name: a, func: fake.cuda, keep: true}\n"
+    (stage,) = plan_of(fake, text, device="auto").stages
+    assert (stage.name, stage.gpu) == ("s01-gpu", 1)
+
+
+@pytest.mark.parametrize(
+    ("derived", "problem"),
+    [
+        ("Nuclei_Mean_GPF / 2",
+         "Derived feature 'x': the table has no column 'Nuclei_Mean_GPF'. Did you mean Nuclei_Mean_GFP or Nuclei_Mean_DNA or Nuclei_Area?"),
+        ("zzz", "Derived feature 'x': the table has no column 'zzz'. `hcs functions show` of the function that measures tells them."),
+    ],
+)  # fmt: skip
+def test_derived_features_use_columns_that_exist(fake: SimpleNamespace, derived: str, problem: str) -> None:
+    assert fake.problems(f"{fake.nuclei}derived:\n  x: {derived}\n") == [f"pipeline.yaml:14: {problem}"]
+
+
+def test_derived_features_need_a_table_and_a_name_of_their_own(fake: SimpleNamespace) -> None:
+    assert fake.problems(f"{fake.nuclei}derived:\n  Nuclei_Area: Nuclei_Area * 2\n") == [
+        "pipeline.yaml:14: Derived feature 'Nuclei_Area' is a column of the table already."
+    ]
+    labels = fake.nuclei.partition("  - name: measure")[0]
+    assert fake.problems(f"{labels}derived: {{x: a}}\n") == [
+        "pipeline.yaml:7: Derived feature 'x': no step yields a table. Measure objects first."
+    ]
+
+
+def test_columns_that_clash_are_an_error_of_the_step(fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def clash(objects: list[str], channel_names: list[str]) -> list[str]:
+        raise ValueError("two columns would have one name")
+
+    monkeypatch.setattr("fake_functions.columns", clash)
+    assert fake.problems(fake.nuclei) == ["pipeline.yaml:10: Step 'measure': two columns would have one name."]
+
+
+def test_a_hook_outside_of_the_functions_package_is_never_imported(
+    fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dataclasses
+
+    entry = dataclasses.replace(fake.entries["fake.measure"], columns="os:system")
+    monkeypatch.setitem(fake.entries, "fake.measure", entry)
+    (problem,) = fake.problems(fake.nuclei)
+    assert "os:system, outside of its own package" in problem
