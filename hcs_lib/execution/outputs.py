@@ -193,7 +193,6 @@ def _concatenate(
 ) -> dict[str, Any]:
     """Join the tables of calls; say first where each row comes from."""
     import numpy as np
-    import pyarrow as pa
 
     names = list(rows[0][1])
     for at, table in rows:
@@ -206,8 +205,8 @@ def _concatenate(
     lengths = [len(table[names[0]]) for _, table in rows]
     calls = plan.domain.without(plan.stack)
     columns: dict[str, Any] = {
-        "Metadata_Plate": [context.plate] * sum(lengths),
-        "Metadata_Well": [context.axis_id] * sum(lengths),
+        "Metadata_Plate": np.full(sum(lengths), context.plate),
+        "Metadata_Well": np.full(sum(lengths), context.axis_id),
     }
     for axis, title in (("site", "Site"), ("channel", "Channel"), ("z", "Z"), ("t", "T")):
         values = [getattr(at, axis) for at, _ in rows]
@@ -221,8 +220,7 @@ def _concatenate(
         raise DataError(
             f"the table has columns of its own named {', '.join(taken)}.", kind="output", step=plan.step_name
         )
-    typed = {"Metadata_Plate": pa.string(), "Metadata_Well": pa.string()}
-    return {name: pa.array(column, typed.get(name)) for name, column in (columns | own).items()}
+    return columns | own
 
 
 def _join(parts: list[Array]) -> Array:

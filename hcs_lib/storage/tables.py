@@ -23,7 +23,7 @@ def write_table(path: Path, columns: Mapping[str, np.ndarray[Any, Any] | Sequenc
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = columns if isinstance(columns, pa.Table) else pa.table(dict(columns))
+    table = columns if isinstance(columns, pa.Table) else pa.table({name: _arrow(columns[name]) for name in columns})
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -43,3 +43,28 @@ def read_table(path: Path) -> pa.Table:
     # `pq.read_table` would import the machinery for partitioned data sets.
     with pq.ParquetFile(path) as file:
         return file.read()
+
+
+def _arrow(values: np.ndarray[Any, Any] | Sequence[Any]) -> pa.Array:
+    """Return a column as Arrow holds it.
+
+    Numbers and text are handed over as buffers: `pyarrow.array` imports pandas, which costs more than a plate's tables.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ValueError(f"a column has one dimension, not {array.ndim}")
+    size, kind = len(array), array.dtype.kind
+    if kind in "iuf":
+        data = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+        return pa.Array.from_buffers(pa.from_numpy_dtype(data.dtype), size, [None, pa.py_buffer(data)])
+    if kind == "b":
+        return pa.Array.from_buffers(pa.bool_(), size, [None, pa.py_buffer(np.packbits(array, bitorder="little"))])
+    if kind == "U" and all(isinstance(value, str) for value in values):
+        texts = [text.encode() for text in values]
+        offsets = np.zeros(size + 1, np.int32)
+        np.cumsum([len(text) for text in texts], out=offsets[1:])
+        return pa.Array.from_buffers(pa.string(), size, [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(texts))])
+    return pa.array(values)

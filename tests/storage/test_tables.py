@@ -1,8 +1,15 @@
+import subprocess
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from hcs_lib.storage.tables import read_table, write_table
 
@@ -47,3 +54,45 @@ def test_pandas_reads_it(tmp_path: Path) -> None:
 
     write_table(tmp_path / "t.parquet", columns())
     assert list(pd.read_parquet(tmp_path / "t.parquet")["Nuclei_Number"]) == [1, 1, 2]
+
+
+@given(
+    column=st.one_of(
+        arrays("bool", st.integers(0, 20)),
+        arrays("int32", st.integers(0, 20)),
+        arrays(">u2", st.integers(0, 20)),
+        arrays("float64", st.integers(0, 20), elements=st.floats(allow_nan=False)),
+        st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1),
+        st.lists(st.one_of(st.none(), st.integers(-5, 5)), min_size=1),
+        st.lists(st.one_of(st.none(), st.text("ab")), min_size=1),
+    )
+)
+def test_any_column_is_stored_as_pyarrow_would(column: Any) -> None:
+    with TemporaryDirectory() as folder:
+        write_table(Path(folder) / "t.parquet", {"a": column})
+        native = column.astype(column.dtype.newbyteorder("=")) if isinstance(column, np.ndarray) else column
+        assert read_table(Path(folder) / "t.parquet").equals(pa.table({"a": native}))
+
+
+def test_text_without_rows_stays_text(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.parquet", {"a": np.full(0, "demo")})
+    assert str(read_table(tmp_path / "t.parquet").schema.field("a").type) == "string"
+
+
+def test_a_column_has_one_dimension(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="one dimension"):
+        write_table(tmp_path / "t.parquet", {"a": np.zeros((2, 2))})
+
+
+def test_writing_and_reading_import_no_pandas(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+import numpy as np
+from hcs_lib.storage.tables import read_table, write_table
+path = Path({str(tmp_path / "t.parquet")!r})
+write_table(path, {{"n": np.arange(3), "name": ["a", "b", "c"], "ok": np.ones(3, bool)}})
+read_table(path)
+sys.exit("pandas" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
