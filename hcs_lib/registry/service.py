@@ -70,11 +70,10 @@ class RegistryService:
         library = self._library_of(function_id)
         entry = None if library is None else self.catalogue(library).entries.get(function_id)
         if entry is None:
-            raise UserError(
-                Problem(f"function {function_id!r}", "There is no such function.", nearest(function_id, self.entries()))
-            )
+            hint = nearest(function_id, self.entries())
+            raise UserError(Problem("registry", f"There is no function {function_id!r}.", hint))
         if entry.excluded is not None:
-            raise UserError(Problem(f"function {function_id!r}", f"It cannot be used: {entry.excluded}."))
+            raise UserError(Problem("registry", f"{function_id!r} cannot be used: {entry.excluded}."))
         return entry
 
     def entries(self) -> Mapping[str, FunctionEntry]:
