@@ -22,7 +22,7 @@ demo: demo/plate  ## a synthetic plate through the whole workflow, compared with
 	$(BIN)/hcs demo demo --compare results/demo
 
 test: $(call installed,dev)  ## all tests
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(call installed,dev) demo/plate  ## ruff, mypy, import-linter, snakefmt, snakemake --lint
 	$(BIN)/ruff check .

@@ -32,6 +32,11 @@ def _must_run(config: pytest.Config) -> list[str]:
     return [marker for marker in config.getoption("--must-run").split(",") if marker]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The slowest first: workers are then busy to the end.
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport]:
     report = yield

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("errors")]
+pytestmark = pytest.mark.workflow
 
 
 def test_truncated_file_fails_its_well_alone(bbbc013: Callable) -> None:
@@ -53,7 +53,7 @@ def small(bbbc013: Callable) -> Any:
     [
         ("config.yaml", "pipeline:", "pipelin:", "pipeline"),
         ("plates.tsv", "platemap.csv", "platemaps.csv", "platemaps.csv does not exist"),
-        ("pipeline.yaml", "stack: channel", "stack: chanel", "pipeline.yaml:13"),
+        ("pipeline.yaml", "stack: channel", "stack: chanel", "pipeline.yaml:14"),
     ],
 )
 def test_wrong_configuration_stops_before_anything_runs(small: Any, name: str, old: str, new: str, found: str) -> None:
@@ -70,7 +70,7 @@ def test_wrong_configuration_stops_before_anything_runs(small: Any, name: str, o
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [
-        ("hcs.expand_ring", "hcs.expand_rings", ["pipeline.yaml:10", "hcs.expand_ring"]),
+        ("hcs.expand_ring", "hcs.expand_rings", ["pipeline.yaml:11", "hcs.expand_ring"]),
         ('DNA: "2"', 'DNA: "7"', ["pipeline.yaml:2", "7"]),
     ],
 )
