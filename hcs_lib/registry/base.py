@@ -147,11 +147,14 @@ class LibraryRegistryBase(ContractExecution, ABC):
             return "it reads, writes or displays; it is no image function"
         return self.EXCLUSIONS.get(name)
 
-    def public_functions(self, module: str) -> dict[str, Callable[..., Any]]:
-        """Import a module of `MODULES_TO_SCAN` and return its public functions by name."""
+    def public_functions(self, module: str, only: str | None = None) -> dict[str, Callable[..., Any]]:
+        """Import a module of `MODULES_TO_SCAN` and return its public functions by name.
+
+        With `only`, one of them at most: asking scikit-image for all its names imports all of SciPy.
+        """
         loaded = importlib.import_module(module)
         names = getattr(loaded, "__all__", None) or [name for name in vars(loaded) if not name.startswith("_")]
-        members = {name: getattr(loaded, name) for name in sorted(names)}
+        members = {name: getattr(loaded, name) for name in sorted(names) if only in (None, name)}
         return {name: member for name, member in members.items() if callable(member) and not isinstance(member, type)}
 
     def function(self, target: str) -> Callable[..., Any]:
@@ -165,7 +168,7 @@ class LibraryRegistryBase(ContractExecution, ABC):
         module, _, name = target.partition(":")
         if module in self.MODULES_TO_SCAN and self.refusal(name) is None:
             self.get_library_object()
-            function = self.public_functions(module).get(name)
+            function = self.public_functions(module, name).get(name)
             if function is not None:
                 return function
         raise UserError(Problem(target, f"This is no function that {self.library_name} offers.",

@@ -40,9 +40,9 @@ class HcsRegistry(LibraryRegistryBase):
         """Return `hcs.` and the name: which module a function lives in is ours to change."""
         return f"{self.library_name}.{name}"
 
-    def public_functions(self, module: str) -> dict[str, Callable[..., Any]]:
+    def public_functions(self, module: str, only: str | None = None) -> dict[str, Callable[..., Any]]:
         """Return the functions of a module that are declared there."""
-        found = super().public_functions(module)
+        found = super().public_functions(module, only)
         return {
             name: function
             for name, function in found.items()
