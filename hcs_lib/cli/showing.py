@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from hcs_lib.contexts.context import FrozenContext
@@ -19,41 +16,44 @@ from hcs_lib.core.frozen import thaw
 
 def print_context(context: FrozenContext) -> None:
     """Print steps, functions, stores and planes of a context."""
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     bad = f", {len(context.problems)} missing or broken ({context.bad_planes})" if context.problems else ""
     pixel = f"{context.metadata.pixel_size_um:g} µm" if context.metadata.pixel_size_um else "unknown size"
     console.print(
         Text(
             f"{context.plate} {context.axis_id}, stage {context.stage}, pipeline {context.pipeline}\n"
-            f"digest   {context.digest}\n"
-            f"planes   {len(context.planes)} of {context.plane_shape[0]} × {context.plane_shape[1]} "
+            f"digest {context.digest}\n"
+            f"{len(context.planes)} planes of {context.plane_shape[0]} × {context.plane_shape[1]} "
             f"{context.plane_dtype}{bad}; pixels of {pixel}; channels {', '.join(context.metadata.channel_names)}"
         )
     )
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "step", "reads", "calls", "function", "yields", "writes"):
-        table.add_column(heading, overflow="fold")
-    for index, plan in context.step_plans.items():
-        table.add_row(*(Text(cell) for cell in (
-            str(index), plan.step_name, _reads(context, plan), _domain(plan.domain.without(plan.stack)),
-            "\n".join(_pattern(plan)), _yields(plan), _writes(plan),
-        )))  # fmt: skip
-    console.print(table)
-    if context.raw_store:
-        console.print(Text(f"the raw planes are written too, {_store(context.raw_store)}"))
     for problem in context.problems:
-        console.print(Text(f"{problem.kind}: {problem.message}"))
+        console.print(Text(f"  {problem.kind}: {problem.message}", "red"))
+    for index, plan in context.step_plans.items():
+        console.print(Text(f"\n{index}  {plan.step_name}", "bold"))
+        for role, said in _step(context, plan):
+            console.print(Text(f"   {role:<7}{said}"))
     versions = {reference.library: reference.version for reference in context.functions} | thaw(context.engine.versions)
-    console.print(Text(f"versions {', '.join(f'{name} {version}' for name, version in versions.items())}"))
+    console.print()
+    if context.raw_store:
+        console.print(Text(f"The raw planes are written too: {_store(context.raw_store)}"))
+    console.print(Text(f"Versions: {', '.join(f'{name} {version}' for name, version in versions.items())}"))
 
 
-def _reads(context: FrozenContext, plan: StepPlan) -> str:
+def _step(context: FrozenContext, plan: StepPlan) -> Iterator[tuple[str, str]]:
+    """Yield what a step reads, calls, yields and writes."""
     source = "raw" if plan.input is None else context.step_plans[plan.input].step_name
-    linked = [
-        f"{parameter}: {', '.join(link.name for link in links)}" for parameter, links in plan.special_inputs.items()
-    ]
-    stack = f", {len(plan.domain.values(plan.stack))} {plan.stack} stacked" if plan.stack else ""
-    return "\n".join([f"{source}{stack}", *linked])
+    stack = f", {len(plan.domain.values(plan.stack))} of {plan.stack} stacked" if plan.stack else ""
+    yield "reads", f"{source}{stack}, for {_domain(plan.domain.without(plan.stack))}"
+    for parameter, links in plan.special_inputs.items():
+        yield "", f"{parameter}: {', '.join(link.name for link in links)}"
+    for line in _pattern(plan):
+        yield "calls", line
+    yield "yields", _yields(plan)
+    if plan.zarr_store:
+        yield "writes", _store(plan.zarr_store)
+    if plan.table:
+        yield "writes", plan.table.path
 
 
 def _domain(domain: Domain) -> str:
@@ -63,8 +63,8 @@ def _domain(domain: Domain) -> str:
         if axis == "channel" and values:
             parts.append(", ".join(values))
         elif len(values) > 1:
-            parts.append(f"{len(values)} {axis}")
-    return f"{math.prod(len(domain.values(axis)) for axis in AXES)}: {' × '.join(parts)}" if parts else "1"
+            parts.append(f"{len(values)} of {axis}")
+    return " × ".join(parts) or "the well"
 
 
 def _pattern(plan: StepPlan) -> Iterator[str]:
@@ -88,12 +88,6 @@ def _yields(plan: StepPlan) -> str:
     names = ", ".join(plan.special_outputs.values())
     dtype = f" {plan.dtype}" if plan.dtype else ""
     return f"{plan.returns}{dtype}{f' ({names})' if names else ''}, {plan.output_memory_type}"
-
-
-def _writes(plan: StepPlan) -> str:
-    if plan.zarr_store:
-        return _store(plan.zarr_store)
-    return plan.table.path if plan.table else "-"
 
 
 def _store(store: ZarrStore) -> str:

@@ -15,6 +15,8 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from hcs_lib.compiler.batches import batch_wells
 from hcs_lib.compiler.contracts import validate_memory_contracts_for_context
 from hcs_lib.compiler.draft import DraftContext, ExecutionSettings
@@ -59,7 +61,7 @@ def compile_plate(
     """
     from hcs_lib.registry.service import RegistryService
 
-    index = PlateIndex.load(results / plate.name / "index.json")
+    index = _load_index(results / plate.name / "index.json", plate.name)
     pipeline = load_pipeline(plate.pipeline)
     service = RegistryService(registry or results / "registry")
     drafts, problems = draft_contexts(plate, settings, index, pipeline, service)
@@ -77,6 +79,18 @@ def compile_plate(
         contexts = (context for draft in drafts for context in draft.freeze(execution))
         write_plate_plan(results / plate.name, plan, contexts)
     return plan
+
+
+def _load_index(path: Path, plate: str) -> PlateIndex:
+    try:
+        index = PlateIndex.load(path)
+    except ValidationError as error:
+        first = str(error).splitlines()[0]
+        raise UserError(Problem(str(path), f"This is no plate index: {first}.", "Run `hcs index` again.")) from None
+    if index.plate != plate:
+        raise UserError(Problem(str(path), f"This is the index of plate '{index.plate}', not of '{plate}'.",
+                                f"Run `hcs index` with `--plate {plate}`."))  # fmt: skip
+    return index
 
 
 def draft_contexts(
