@@ -22,7 +22,10 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 from hcs_lib.execution.execute import execute_manifest
-import pyarrow.parquet, skimage.measure, tifffile, zarr.codecs  # once, for all that are forked
+# Once, for all that are forked.
+import imagecodecs, pyarrow.parquet, tifffile, zarr.codecs
+from hcs_lib.execution import well
+from hcs_lib.registry import service
 
 def run(manifest, moment):
     count, results = 0, str(Path(manifest).parents[2])
