@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,11 +105,17 @@ def _features(table: pa.Table) -> list[str]:
     return [name for name in table.column_names if not name.startswith("Metadata_")]
 
 
+_NO_FEATURE = re.compile(r"_(Number_|Location_|AreaShape_(Center|BoundingBoxM))")
+"""Columns that say which object and where, not what it is like: they have no median worth a column."""
+
+
 def _medians(table: pa.Table) -> dict[str, float]:
     import numpy as np
 
     medians = {}
     for name in _features(table):
+        if _NO_FEATURE.search(name):
+            continue
         values = table.column(name).to_numpy().astype(np.float64)
         values = values[~np.isnan(values)]
         medians[name] = float(np.median(values)) if values.size else float("nan")

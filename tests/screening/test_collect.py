@@ -18,6 +18,7 @@ from hcs_lib.screening.verdict import verdict
 from hcs_lib.storage.tables import write_table
 
 WELLS = ("A01", "A02", "B01", "B02")
+NUMBER = "Nuclei_Number_Object_Number"
 COLUMNS = ("Nuclei_AreaShape_Area", "Nuclei_Intensity_MeanIntensity_GFP")
 
 
@@ -36,6 +37,7 @@ def _part(folder, well, area, gfp):
         "Metadata_Plate": pa.array(["p"] * len(area), pa.string()),
         "Metadata_Well": pa.array([well] * len(area), pa.string()),
         "Metadata_Site": np.ones(len(area), np.int32),
+        NUMBER: np.arange(1, len(area) + 1, dtype=np.int32),
         COLUMNS[0]: np.array(area, np.float64),
         COLUMNS[1]: np.array(gfp, np.float64),
     }
@@ -91,7 +93,7 @@ def test_objects_of_all_wells_with_derived_features(plate):
     found = collect_plate(plate)
     table = pq.read_table(plate / "tables/objects.parquet")
     assert found.objects == table.num_rows == 3
-    assert table.column_names == ["Metadata_Plate", "Metadata_Well", "Metadata_Site", *COLUMNS, "density"]
+    assert table.column_names == ["Metadata_Plate", "Metadata_Well", "Metadata_Site", NUMBER, *COLUMNS, "density"]
     assert table.column("density").to_pylist() == [0.1, 0.2, 0.05]
 
 
@@ -108,6 +110,7 @@ def test_wells_have_platemap_counts_and_medians(plate):
     assert (rows["B01"]["status"], rows["B01"]["count_nuclei"], rows["B01"]["dose"]) == ("failed", "", "5")
     assert (rows["B02"]["status"], rows["B02"]["dose"]) == ("skipped", "")
     assert found.not_imaged == ("C01",)
+    assert NUMBER not in a01
 
 
 def test_sites_say_why_they_were_left_out(plate):
