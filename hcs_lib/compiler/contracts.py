@@ -41,8 +41,13 @@ def _validate_call(context: DraftContext, plan: DraftStep, call: DraftCall, imag
     else:
         _validate_dimensions(context, plan, call, entry, image)
         if image.dtype and entry.dtypes and image.dtype not in entry.dtypes:
-            context.problem(plan.source, place, f"{entry.id} does not take {image.dtype}.",
-                            f"It takes {', '.join(sorted(entry.dtypes))}.")  # fmt: skip
+            labels = set(entry.dtypes) <= {"int32", "int64"}
+            hint = (
+                "It takes labels: name their step by `input`."
+                if labels
+                else f"It takes {', '.join(sorted(entry.dtypes))}."
+            )
+            context.problem(plan.source, place, f"{entry.id} does not take {image.dtype}.", hint)
     _validate_scale(context, plan, call, entry)
     check_arguments(context, plan, call)
 

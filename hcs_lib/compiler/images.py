@@ -9,6 +9,9 @@ from hcs_lib.core.declare import ProcessingContract, Returns
 from hcs_lib.pipeline.models import Axis
 from hcs_lib.registry.entry import FunctionEntry
 
+LABEL_DTYPE = "int32"
+"""Of the labels that a step yields, whatever the integers of its functions."""
+
 IMAGES: tuple[Returns, ...] = ("image", "labels", "mask")
 """Kinds that a function can be given as its image."""
 
@@ -45,9 +48,13 @@ def result_of(entry: FunctionEntry | None, image: ImageType) -> ImageType:
     """Return what a call gives for an image, unknown in parts where the registry does not tell."""
     if entry is None:
         return ImageType(None, image.dims, None)
-    reduces = entry.contract is ProcessingContract.VOLUMETRIC_TO_SLICE
+    dtype = entry.dtypes.get(image.dtype or "")
     kind = entry.returns
-    if kind == "image" and image.kind == "labels" and entry.dtypes.get(image.dtype or "") == image.dtype:
+    if kind == "image" and image.kind == "labels" and dtype == image.dtype:
         kind = "labels"
+    elif kind == "labels" and dtype is not None and "int" not in dtype:
+        # Functions that take labels and masks alike give what they were given.
+        kind = "mask" if dtype == "bool" else "image"
+    reduces = entry.contract is ProcessingContract.VOLUMETRIC_TO_SLICE
     dims = 2 if reduces or kind not in IMAGES else image.dims
-    return ImageType(kind, dims, entry.dtypes.get(image.dtype or "") if kind in IMAGES else None)
+    return ImageType(kind, dims, dtype if kind in IMAGES else None)

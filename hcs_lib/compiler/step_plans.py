@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftPattern, DraftStep, Output
-from hcs_lib.compiler.images import ImageType, result_of
+from hcs_lib.compiler.images import LABEL_DTYPE, ImageType, result_of
 from hcs_lib.compiler.metadata import RESOLVERS, UnknownMetadataError, inject_metadata_into_pattern
 from hcs_lib.compiler.overrides import ResolvedStep
 from hcs_lib.contexts.plans import LinkedInput
@@ -182,7 +182,8 @@ def _outgoing(context: DraftContext, step: ResolvedStep, pattern: DraftPattern, 
         said = ", ".join(f"{value} {image.kind} ({image})" for value, image in results.items())
         context.problem(step, ("func",), f"the routes give different things: {said}.")
     dtypes = {image.dtype for image in found}
-    return ImageType(found[0].kind, found[0].dims, found[0].dtype if len(dtypes) == 1 else None)
+    dtype = LABEL_DTYPE if found[0].kind == "labels" else found[0].dtype if len(dtypes) == 1 else None
+    return ImageType(found[0].kind, found[0].dims, dtype)
 
 
 def _link_special_inputs(context: DraftContext, plan: DraftStep, names: dict[str, Named]) -> None:

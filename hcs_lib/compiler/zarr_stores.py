@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hcs_lib.compiler.draft import DraftContext, DraftStep, DraftStore
+from hcs_lib.compiler.images import LABEL_DTYPE
 from hcs_lib.core.domains import Domain
 from hcs_lib.storage.planning import plan_array
 from hcs_lib.storage.spec import ArraySpec
 
-LABEL_DTYPE = "int32"
 MERGED = "merged"
 """Name of the one channel of an image whose channels were merged."""
 

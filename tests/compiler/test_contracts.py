@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 (messages stand as they are printed)
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hcs_lib.compiler.arguments import _adapter, _fits
+from hcs_lib.compiler.images import ImageType, result_of
 
 
 def one(func: str, keys: str = "keep: true") -> str:
@@ -72,7 +74,7 @@ def test_slice_by_slice_where_the_step_says_so(fake: SimpleNamespace) -> None:
         (one("{call: fake.segment, args: {min_diameter: 2}}", "outputs: {table: x}"),
          "5: Step 'a': fake.segment yields labels, not a table."),
         (one("[fake.to_float, fake.to_float]"), "4: Step 'a': fake.to_float does not take float64. It takes uint16, uint8."),
-        (one("fake.ring", "outputs: {labels: x}"), "4: Step 'a': fake.ring does not take uint16. It takes int32."),
+        (one("fake.ring", "outputs: {labels: x}"), "4: Step 'a': fake.ring does not take uint16. It takes labels: name their step by `input`."),
         (one("fake.stretch"), "4: Step 'a': fake.stretch rescales pixel values. Say `may_rescale: true` in the step, if that is meant."),
         (one("{call: fake.rescale, args: {preserve_range: false}}"),
          "4: Step 'a': with preserve_range: False, fake.rescale rescales pixel values. Leave it out, or say `may_rescale: true` in the step."),
@@ -151,6 +153,22 @@ def test_the_pattern_is_stored_with_routes(fake: SimpleNamespace) -> None:
     assert [call.call for call in func.chain_for("GFP")] == ["fake.blur", "fake.gamma"]
     assert func.chain_for("GFP")[1].args == {"gamma": 2}
     assert [call.call for call in func.chain_for("DNA")] == ["fake.blur"]
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [("bool", "mask"), ("float64", "image"), ("int64", "labels")])
+def test_what_takes_labels_and_masks_gives_what_it_was_given(fake: SimpleNamespace, dtype: str, kind: str) -> None:
+    entry = dataclasses.replace(fake.entries["fake.gamma"], returns="labels", dtypes={dtype: dtype})
+    assert result_of(entry, ImageType("image", 2, dtype)).kind == kind
+
+
+def test_labels_of_a_step_are_int32(fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = dataclasses.replace(fake.entries["fake.segment"], dtypes={"uint16": "int64"})
+    monkeypatch.setitem(fake.entries, "fake.segment", wide)
+    ring = "  - {name: ring, input: a, func: fake.ring, outputs: {labels: y}}\n"
+    plans = fake.compile(one("{call: fake.segment, args: {min_diameter: 2}}", "outputs: {labels: x}") + ring)[
+        "B02"
+    ].step_plans
+    assert [plan.dtype for plan in plans.values()] == ["int32", "int32"]
 
 
 def test_labels_stay_labels_through_functions_of_images(fake: SimpleNamespace) -> None:
