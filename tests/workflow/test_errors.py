@@ -53,7 +53,7 @@ def small(bbbc013: Callable) -> Any:
     [
         ("config.yaml", "pipeline:", "pipelin:", "pipeline"),
         ("plates.tsv", "platemap.csv", "platemaps.csv", "platemaps.csv does not exist"),
-        ("pipeline.yaml", "stack: channel", "stack: chanel", "pipeline.yaml:14"),
+        ("pipeline.yaml", "stack: channel", "stack: chanel", "pipeline.yaml:15"),
     ],
 )
 def test_wrong_configuration_stops_before_anything_runs(small: Any, name: str, old: str, new: str, found: str) -> None:
