@@ -12,7 +12,9 @@ from hcs_lib.functions.background import estimate_background
 from hcs_lib.functions.checks import require_labels, require_plane, require_positive
 
 
-@image_function(returns="labels", dtypes="int32", tags=("segmentation", "cytoplasm", "ring"))
+@image_function(
+    returns="labels", dtypes={"int32": "int32", "int64": "int32"}, tags=("segmentation", "cytoplasm", "ring")
+)
 def expand_ring(labels: NDArray[Any], *, inner: float, outer: float) -> NDArray[np.int32]:
     """Grow a ring around every object: a stand-in for the cytoplasm where no cell stain is.
 
@@ -158,7 +160,10 @@ def _propagate(
 
 
 @image_function(
-    returns="labels", dtypes="int32", special_inputs=("inner",), tags=("segmentation", "cytoplasm", "labels")
+    returns="labels",
+    dtypes={"int32": "int32", "int64": "int32"},
+    special_inputs=("inner",),
+    tags=("segmentation", "cytoplasm", "labels"),
 )
 def subtract_labels(labels: NDArray[Any], *, inner: NDArray[Any]) -> NDArray[np.int32]:
     """Take objects out of the objects that hold them: cytoplasm is cell less nucleus.
