@@ -15,14 +15,13 @@ from pydantic import BaseModel
 
 from hcs_lib.core.files import update_atomic
 from hcs_lib.pipeline.models import FunctionCall, Override, Pipeline, Step
-from hcs_lib.pipeline.settings import Config, PlateRow, RegistryConfig
+from hcs_lib.pipeline.settings import Config, PlateRow
 
 SCHEMAS: Mapping[str, type[BaseModel]] = {"config": Config, "pipeline": Pipeline, "plates": PlateRow}
 """File of each schema and its model; that of the table of plates is for one row."""
 
 MODELS: Mapping[str, type[BaseModel]] = {
     "config": Config,
-    "registry": RegistryConfig,
     "plates": PlateRow,
     "pipeline": Pipeline,
     "step": Step,
@@ -112,7 +111,6 @@ _TITLES = {
     "Step": "[step](#steps)",
     "FunctionCall": "[call](#functions-with-arguments)",
     "Override": "[override](#overrides)",
-    "RegistryConfig": "[registry](#registry)",
 }
 
 

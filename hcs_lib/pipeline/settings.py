@@ -16,13 +16,6 @@ from hcs_lib.pipeline.models import Model, PlateName
 from hcs_lib.pipeline.validation import validate
 
 
-class RegistryConfig(Model):
-    """Where functions come from, beside the libraries that are known."""
-
-    modules: list[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]] = Field(default_factory=list)
-    """Python modules whose functions carry the decorator `hcs_lib.core.declare.image_function`."""
-
-
 class Config(Model):
     """The keys of `config.yaml`. Every path is relative to the file that names it."""
 
@@ -42,8 +35,6 @@ class Config(Model):
     """How many wells of a plate may fail before the run ends with an error."""
     fingerprint: Literal["stat", "content"] = "stat"
     """How a raw file is known again: by size and time stamp, or by a hash of its bytes."""
-    registry: RegistryConfig = Field(default_factory=RegistryConfig)
-    """Further functions."""
 
 
 class PlateRow(Model):
@@ -86,7 +77,6 @@ class Settings(Model):
     bad_planes: Literal["fail", "skip_site", "skip_well"]
     allowed_failures: int
     fingerprint: Literal["stat", "content"]
-    registry: RegistryConfig
 
     def plate(self, name: str) -> PlateSettings:
         """Return a plate by name; a UserError offers the nearest."""
@@ -115,7 +105,7 @@ def load_settings(config: dict[str, Any], base: Path, source: str) -> Settings:
         With everything that is wrong in both files.
     """
     document = Document(source, config, _lines(base / source))
-    settings = validate(Config, document, {"registry": RegistryConfig})
+    settings = validate(Config, document, {})
     table = base / settings.plates
     rows = _read_rows(table, document.where("plates"))
     problems: list[Problem] = []

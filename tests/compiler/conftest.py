@@ -15,7 +15,7 @@ from hcs_lib.compiler.draft import DraftContext, ExecutionSettings
 from hcs_lib.contexts.context import Engine, FrozenContext
 from hcs_lib.core.errors import Problem, UserError, nearest
 from hcs_lib.pipeline.loading import parse_pipeline
-from hcs_lib.pipeline.settings import PlateSettings, RegistryConfig, Settings
+from hcs_lib.pipeline.settings import PlateSettings, Settings
 from hcs_lib.plates.index import Channel, Plane, PlateIndex, StagePosition
 from hcs_lib.registry.entry import FunctionEntry, Parameter
 
@@ -131,7 +131,7 @@ def make_settings(**facts: Any) -> Settings:
     )  # fmt: skip
     fields: dict[str, Any] = {
         "plates": (plate,), "device": "cpu", "wells_per_batch": 16, "bad_planes": "fail", "allowed_failures": 0,
-        "fingerprint": "stat", "registry": RegistryConfig(),
+        "fingerprint": "stat",
     }  # fmt: skip
     return Settings(**(fields | facts))
 

@@ -83,7 +83,6 @@ def test_what_is_wrong_in_the_configuration_has_its_line(analysis: Path) -> None
         (CONFIG | {"pipeline": "none.yaml"}, "config.yaml:3: pipeline: the file none.yaml does not exist."),
         ({"plates": "tables/plates.tsv"},
          "tables/plates.tsv:3: Plate 'p1' has no pipeline. Name one here or in config.yaml."),
-        (CONFIG | {"registry": {"module": []}}, "config.yaml:2: Unknown key 'module'. Did you mean modules?"),
     ],
 )  # fmt: skip
 def test_configurations(analysis: Path, config: dict[str, Any], problem: str) -> None:
