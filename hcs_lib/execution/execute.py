@@ -198,17 +198,12 @@ def _run(
 
 def _resolve(context: FrozenContext) -> dict[str, BoundFunction]:
     """Find the functions of a context; refuse software which is not what it was compiled for."""
-    from importlib import metadata
-
+    from hcs_lib.registry.base import distribution_version
     from hcs_lib.registry.service import resolve
 
     needed = [context.engine.versions, *(function.dependencies for function in context.functions)]
-    for name, version in {item for versions in needed for item in versions.items()}:
-        try:
-            found = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found = "missing"
-        if found != version:
+    for name, version in sorted({item for versions in needed for item in versions.items()}):
+        if (found := distribution_version(name)) != version:
             raise MachineError(f"{name} is {found} here, and the context was compiled for {version}. Compile again.")
     return {
         function.id: resolve(function.id, function.library, function.version, function.target, function.source_digest)

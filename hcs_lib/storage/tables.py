@@ -28,7 +28,9 @@ def write_table(path: Path, columns: Mapping[str, np.ndarray[Any, Any] | Sequenc
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
-            pq.write_table(table, file, compression="zstd", compression_level=3, version="2.6")
+            # Measured values hardly repeat: a dictionary of them costs time and space.
+            text = [field.name for field in table.schema if pa.types.is_string(field.type)]
+            pq.write_table(table, file, compression="zstd", compression_level=3, version="2.6", use_dictionary=text)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

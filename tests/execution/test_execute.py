@@ -371,3 +371,19 @@ def test_full_disk_is_a_failure_of_the_machine(bench: Any, monkeypatch: pytest.M
     monkeypatch.undo()
     execute_manifest(bench.manifest)
     assert bench.outputs() == before
+
+
+def test_well_without_objects_is_done_with_an_empty_table(bench: Any) -> None:
+    for site in bench.sites:
+        tifffile.imwrite(bench.raw / bench.file("C11", site, "DNA"), np.zeros((96, 80), np.uint8))
+    bench.compile()
+    receipt = execute_well(bench.context_path("C11"))
+    assert receipt.status == "done"
+    assert [dict(site.counts) for site in receipt.sites] == [{"nuclei": 0}, {"nuclei": 0}]
+    empty = read_table(bench.table("C11"))
+    assert empty.num_rows == 0
+    execute_well(bench.context_path("A01"))
+    full = read_table(bench.table("A01"))
+    assert empty.schema.names == full.schema.names
+    assert str(empty.schema.field("Metadata_Well").type) == "string"
+    assert read_image(bench.group("C11", 1), "nuclei").max() == 0

@@ -19,6 +19,7 @@ from hcs_lib.execution.well import WellRun
 from hcs_lib.registry.execute import ContractExecution
 from hcs_lib.storage.images import read_image
 from hcs_lib.storage.planning import plan_array
+from hcs_lib.storage.tables import read_table
 
 
 class Library(ContractExecution):
@@ -163,3 +164,22 @@ def test_volumes_are_kept_with_their_z(bench: Any, plan_step: Any, plan_call: An
         np.testing.assert_array_equal(found, stored[0] > 90)
         expected = sum(int(plane.max() > 90) for plane in (dna, gfp))
         assert dict(done.sites()[site - 1].counts) == {"nuclei": expected}
+
+
+def test_call_without_objects_does_not_decide_the_dtype(bench: Any, plan_step: Any, plan_call: Any) -> None:
+    domain = bench.domain.replace(channel=("DNA",))
+    plan = plan_step(
+        0,
+        "measure",
+        (plan_call("test:measure", returns="table"),),
+        domain,
+        special_outputs={"table": "objects"},
+        table={"name": "objects", "path": "tables/wells/A01/objects.parquet"},
+    )
+    context = bench.context("A01", raw_store=None, step_plans={0: plan})
+    rows = iter([{"n": []}, {"n": [3, 4]}])
+    _, results = run(bench, context, measure=lambda image: next(rows))
+    table = read_table(results / "tables/wells/A01/objects.parquet")
+    assert str(table.schema.field("n").type) == "int64"
+    assert table["n"].to_pylist() == [3, 4]
+    assert table["Metadata_Site"].to_pylist() == [2, 2]
