@@ -20,7 +20,6 @@ from pydantic import ValidationError
 from hcs_lib.compiler.batches import batch_wells
 from hcs_lib.compiler.contracts import validate_memory_contracts_for_context
 from hcs_lib.compiler.draft import DraftContext, ExecutionSettings
-from hcs_lib.compiler.engine import current_engine
 from hcs_lib.compiler.functions import FunctionTable, Registry
 from hcs_lib.compiler.gpu import assign_gpu_resources_for_context
 from hcs_lib.compiler.materialization import plan_materialization_flags_for_context
@@ -30,6 +29,7 @@ from hcs_lib.compiler.step_plans import initialize_step_plans_for_context
 from hcs_lib.compiler.tables import check_derived, object_table
 from hcs_lib.compiler.writing import write_plate_plan
 from hcs_lib.compiler.zarr_stores import declare_zarr_stores_for_context
+from hcs_lib.contexts.engine import current_engine
 from hcs_lib.contexts.manifests import ObjectTable, PlatePlan, Stage
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.pipeline.loading import LoadedPipeline, load_pipeline

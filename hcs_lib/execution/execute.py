@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.engine import current_engine
 from hcs_lib.contexts.manifests import Manifest, PlatePlan
 from hcs_lib.contexts.receipts import BatchReceipt, Receipt
 from hcs_lib.core.errors import DataError, MachineError, Problem, UserError
@@ -201,6 +202,8 @@ def _resolve(context: FrozenContext) -> dict[str, BoundFunction]:
     from hcs_lib.registry.base import distribution_version
     from hcs_lib.registry.service import resolve
 
+    if context.engine.digest != current_engine().digest:
+        raise MachineError("The code of the executor is not that which the context was compiled for. Compile again.")
     needed = [context.engine.versions, *(function.dependencies for function in context.functions)]
     for name, version in sorted({item for versions in needed for item in versions.items()}):
         if (found := distribution_version(name)) != version:

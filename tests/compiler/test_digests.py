@@ -12,8 +12,8 @@ import pytest
 
 import hcs_lib
 from hcs_lib.compiler.batches import batch_wells
-from hcs_lib.compiler.engine import SOURCES, current_engine, digest_sources
 from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.engine import SOURCES, current_engine, digest_sources
 from hcs_lib.core.addresses import Well, well_name
 from hcs_lib.core.canonical import canonical_json
 from hcs_lib.plates.index import PlaneProblem, PlateIndex

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from hcs_lib.contexts.context import BadPlane, Engine, FrozenContext, ImageMetadata, PlaneRef
+from hcs_lib.contexts.context import BadPlane, FrozenContext, ImageMetadata, PlaneRef
+from hcs_lib.contexts.engine import current_engine
 from hcs_lib.contexts.manifests import Manifest, ObjectTable, PlatePlan, Stage
 from hcs_lib.contexts.plans import (
     FunctionCall,
@@ -228,7 +229,7 @@ class Bench:
             "axis_id": well,
             "stage": STAGE,
             "pipeline": "objects",
-            "engine": Engine(digest="", versions={"numpy": np.__version__}),
+            "engine": current_engine(),
             "threads": 1,
             "bad_planes": "fail",
             "plane_shape": SHAPE,

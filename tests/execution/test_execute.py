@@ -14,6 +14,8 @@ import pytest
 import tifffile
 from skimage.measure import label, regionprops_table
 
+from hcs_lib.contexts.context import Engine
+from hcs_lib.contexts.engine import current_engine
 from hcs_lib.contexts.receipts import Receipt
 from hcs_lib.core.errors import MachineError, UserError
 from hcs_lib.execution.execute import execute_manifest, execute_well
@@ -346,11 +348,15 @@ def test_manifest_must_name_the_contexts_beside_it(bench: Any) -> None:
         execute_manifest(bench.manifest.with_name("b002.json"))
 
 
-def test_versions_other_than_compiled_for_are_the_machines_fault(bench: Any) -> None:
-    from hcs_lib.contexts.context import Engine
-
-    bench.compile(engine=Engine(digest="", versions={"numpy": "1.0"}))
-    with pytest.raises(MachineError, match=r"compiled for 1\.0"):
+@pytest.mark.parametrize(("digest", "versions", "message"), [
+    (None, {"numpy": "1.0"}, r"numpy is .* compiled for 1\.0"),
+    ("another", {}, "code of the executor is not that"),
+])  # fmt: skip
+def test_software_other_than_compiled_for_is_the_machines_fault(
+    bench: Any, digest: str | None, versions: dict[str, str], message: str
+) -> None:
+    bench.compile(engine=Engine(digest=digest or current_engine().digest, versions=versions))
+    with pytest.raises(MachineError, match=message):
         execute_well(bench.context_path("A01"))
     assert not bench.receipt_path("A01").exists()
 

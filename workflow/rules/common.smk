@@ -4,7 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from hcs_lib import __version__
-from hcs_lib.compiler.engine import current_engine
+from hcs_lib.contexts.engine import current_engine
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import UserError
 from hcs_lib.pipeline.loading import load_pipeline
