@@ -39,19 +39,12 @@ def collect(folder: Path) -> None:
 @_PLATE
 def verdict(folder: Path) -> None:
     """Say whether more wells failed than `allowed_failures`; exit 1 if so. FOLDER is results/PLATE."""
-    from rich.console import Console
-    from rich.table import Table
-
     from hcs_lib.screening.verdict import verdict as judge
 
     found = judge(folder)
-    if found.failures:
-        table = Table(title=f"{found.plate}: what failed or was left out", title_justify="left")
-        for column in ("well", "site", "step", "kind", "reason"):
-            table.add_column(column, overflow="fold")
-        for row in found.failures:
-            table.add_row(*(row[column] for column in ("well", "site", "step", "kind", "reason")))
-        Console(width=None if sys.stdout.isatty() else 140).print(table)
+    for row in found.failures:
+        place = ", ".join(f"{key} {row[key]}" for key in ("well", "site", "step") if row[key])
+        click.echo(f"{found.plate}: {place}: {row['kind']}: {row['reason']}")
     click.echo(f"{found.plate}: {found.wells - found.failed} of {found.wells} wells without failure, "
                f"{found.failed} failed, {found.allowed} allowed.")  # fmt: skip
     if not found.passed:
