@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,10 +56,10 @@ class Subject:
         image = sample.image.copy()
         np.random.seed(0)  # for functions that draw from the global generator
         try:
-            result = self.function(
-                self.registry.push(image), **{name: self._push(value) for name, value in arguments.items()}
-            )
-            pulled = self._pull(result)
+            pushed = {name: self._push(value) for name, value in arguments.items()}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                pulled = self._pull(self.function(self.registry.push(image), **pushed))
         except Exception as error:
             return Failure.of(error)
         if not np.array_equal(image, sample.image):

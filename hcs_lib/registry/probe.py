@@ -115,12 +115,12 @@ def _measure(subject: Subject, image: str, tags: tuple[str, ...]) -> dict[str, A
     }
     if coupling == "mixes" and accepts == (2, 3):
         findings["uncouple"] = _uncoupling(subject, good)
-    if _is_random(subject, good, accepts[0]):
-        findings["tags"] = tuple(sorted({*tags, "random"}))
+    if _is_nondeterministic(subject, good, accepts[0]):
+        findings["tags"] = tuple(sorted({*tags, "nondeterministic"}))
     return findings | results.scale(subject, trials, findings["returns"], accepts)
 
 
-def _is_random(subject: Subject, good: dict[str, Trial], dimensions: int) -> bool:
+def _is_nondeterministic(subject: Subject, good: dict[str, Trial], dimensions: int) -> bool:
     """Tell whether the same call gives two results, though the global generator of NumPy was seeded alike."""
     for trial in good.values():
         sample, before = results.result_of(trial, dimensions)
@@ -220,7 +220,9 @@ def _is_made_of(volume: Any, planes: list[Any]) -> bool:
 
 def _takes_for_colour(subject: Subject, trial: Trial, dtype: str) -> bool:
     """Tell whether the last axis, not the first, is what the function runs over; on noise as well."""
-    if not is_informative(trial.volume) or not _runs_over_columns(subject, trial, trial.sample, trial.volume):
+    if getattr(trial.volume, "ndim", 3) < 3 or not is_informative(trial.volume):
+        return False
+    if not _runs_over_columns(subject, trial, trial.sample, trial.volume):
         return False
     noise = make_noise(dtype, density=0.6)
     volume = subject.call(noise, attempt=trial.attempts.get(3))

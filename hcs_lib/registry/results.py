@@ -86,8 +86,8 @@ def _kind_of_image(subject: Subject, image: str, good: Mapping[str, Trial], dime
         seeded = _LABEL_ARGUMENTS & {parameter.name for parameter in subject.parameters}
         if seeded and _selects(sample, result):
             return "labels"
-        mirrored = subject.call(sample.mirrored(), attempt=trial.attempts.get(dimensions))
-        if _numbered(result) and isinstance(mirrored, np.ndarray) and not same(result[..., ::-1], mirrored):
+        turned = subject.call(sample.turned(), attempt=trial.attempts.get(dimensions))
+        if _numbered(result) and isinstance(turned, np.ndarray) and not same(result[..., ::-1, ::-1], turned):
             return "labels"
     if result.dtype.kind in "iu" and dtype.startswith("float") and _is_binary(result):
         return "mask"

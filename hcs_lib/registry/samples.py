@@ -49,9 +49,9 @@ class Sample:
         """Return the planes of a stack, one by one."""
         return [Sample(image, labels, self.peak) for image, labels in zip(self.image, self.labels, strict=True)]
 
-    def mirrored(self) -> Sample:
-        """Return the sample flipped along its last axis."""
-        return Sample(self.image[..., ::-1].copy(), self.labels[..., ::-1].copy(), self.peak)
+    def turned(self) -> Sample:
+        """Return the sample turned by half within its planes."""
+        return Sample(self.image[..., ::-1, ::-1].copy(), self.labels[..., ::-1, ::-1].copy(), self.peak)
 
     def column(self, index: int) -> Sample:
         """Return the plane across the slices of a stack at one place of the last axis."""

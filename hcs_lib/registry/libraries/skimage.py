@@ -60,6 +60,7 @@ class SkimageRegistry(LibraryRegistryBase):
         "corner_orientations": {"mask": lambda _: _array([[1, 1, 1]] * 3)},
         "denoise_nl_means": {"patch_size": 3, "patch_distance": 3},
         "hough_ellipse": {"min_size": 66},
+        "inpaint_biharmonic": {"mask": lambda sample: sample.labels == 1},
         "map_array": {"input_vals": lambda _: _array(range(3001)), "output_vals": lambda _: _array(range(1, 3002))},
         "multiscale_basic_features": {"sigma_max": 2, "workers": 1},
         "optical_flow_tvl1": {"num_warp": 1, "num_iter": 2},

@@ -1,0 +1,102 @@
+import json
+import os
+import time
+
+import pytest
+
+from hcs_lib.core.canonical import digest
+from hcs_lib.registry.cache import DamagedError, StaleError, read_library, write_library
+from hcs_lib.registry.entry import FunctionEntry, Parameter
+
+VERSIONS = {"toy": "1.0", "numpy": "2.4.6"}
+ENTRY = FunctionEntry(
+    id="toy.smooth", library="toy", version="1.0", memory_type="numpy", target="toy_functions:smooth",
+    parameters=(Parameter("size", default=3),), accepts=(2, 3), coupling="mixes", returns="image",
+    dtypes={"uint8": "float32"}, keeps_scale=True, uncouple={"axes": [-2, -1]},
+)  # fmt: skip
+OTHER = FunctionEntry(
+    id="toy.a", library="toy", version="1.0", memory_type="numpy", target="toy_functions:a", excluded="needs argument b"
+)
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "registry" / "toy.json"
+    write_library(path, "toy", VERSIONS, [ENTRY, OTHER])
+    return path
+
+
+def test_what_is_written_is_read(path):
+    assert read_library(path, "toy", VERSIONS) == {"toy.a": OTHER, "toy.smooth": ENTRY}
+
+
+def test_the_order_of_entries_does_not_change_the_bytes(path, tmp_path):
+    write_library(tmp_path / "again.json", "toy", VERSIONS, [OTHER, ENTRY])
+    assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+def test_absent(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_library(tmp_path / "toy.json", "toy", VERSIONS)
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [{"toy": "1.1", "numpy": "2.4.6"}, {"toy": "1.0", "numpy": "2.5"}, {"toy": "1.0"}, VERSIONS | {"probe": "2"}],
+)
+def test_other_versions(path, versions):
+    with pytest.raises(StaleError, match="it is for"):
+        read_library(path, "toy", versions)
+
+
+def test_age(path):
+    old = time.time() - 8 * 86_400
+    os.utime(path, (old, old))
+    assert read_library(path, "toy", VERSIONS)
+    assert read_library(path, "toy", VERSIONS, max_age_days=9)
+    with pytest.raises(StaleError, match="8 days old, more than 7"):
+        read_library(path, "toy", VERSIONS, max_age_days=7)
+
+
+def _changed(value):
+    value["registry"]["functions"][0]["accepts"] = [2]
+    return value
+
+
+def _foreign(value):
+    value["registry"]["library"] = "other"
+    return value | {"digest": digest(value["registry"])}
+
+
+def _unknown_field(value):
+    value["registry"]["functions"][0]["colour"] = "red"
+    return value | {"digest": digest(value["registry"])}
+
+
+@pytest.mark.parametrize("change", [_changed, _foreign, _unknown_field])
+def test_changed_and_foreign_files(path, change):
+    path.write_text(json.dumps(change(json.loads(path.read_bytes()))))
+    with pytest.raises(DamagedError):
+        read_library(path, "toy", VERSIONS)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{}", b"\xff\xfe", b'{"digest": 1, "registry": []}'])
+def test_no_registry_file_at_all(path, content):
+    path.write_bytes(content)
+    with pytest.raises(DamagedError, match="cannot be read"):
+        read_library(path, "toy", VERSIONS)
+
+
+def test_truncated_anywhere(path):
+    whole = path.read_bytes()
+    for length in range(0, len(whole) - 1, 37):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DamagedError):
+            read_library(path, "toy", VERSIONS)
+
+
+def test_a_folder_in_its_place(path):
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DamagedError):
+        read_library(path, "toy", VERSIONS)

@@ -1,0 +1,85 @@
+import json
+import resource
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from hcs_lib.cli.registry import registry
+from hcs_lib.core.errors import UserError
+from hcs_lib.registry.cache import snapshot_folder
+
+
+def invoke(*args):
+    return CliRunner().invoke(registry, args, catch_exceptions=False)
+
+
+def test_build_copies_a_valid_snapshot(tmp_path):
+    output = tmp_path / "results" / "skimage.json"
+    done = invoke("build", "skimage", "--output", str(output))
+    assert done.exit_code == 0
+    assert output.read_bytes() == (snapshot_folder() / "skimage.json").read_bytes()
+    assert "functions usable (the shipped snapshot)" in done.output
+
+
+def test_build_all_into_the_users_cache(user_cache):
+    assert invoke("build").exit_code == 0
+    assert sorted(path.name for path in user_cache.iterdir()) == ["hcs.json", "scipy.ndimage.json", "skimage.json"]
+
+
+def test_build_of_our_own_functions_is_the_same_bytes_each_time(tmp_path):
+    for name in ("a", "b"):
+        invoke("build", "hcs", "--force", "--output", str(tmp_path / name))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_build_of_an_unknown_library():
+    with pytest.raises(UserError, match=r"no such library.*Did you mean skimage"):
+        invoke("build", "skimages")
+
+
+def test_output_needs_a_library(tmp_path):
+    with pytest.raises(UserError, match="needs one LIBRARY"):
+        invoke("build", "--output", str(tmp_path / "x.json"))
+
+
+def test_status_as_json(tmp_path):
+    invoke("build", "scipy.ndimage", "--output", str(tmp_path / "scipy.ndimage.json"))
+    found = {
+        row["library"]: row
+        for row in json.loads(invoke("status", "--folder", str(tmp_path), "--json").output)["libraries"]
+    }
+    assert found["scipy.ndimage"]["source"] == "workflow"
+    assert found["skimage"]["source"] == "snapshot"
+    assert found["skimage"]["valid"]
+    assert found["skimage"]["usable"] >= 150
+    assert not found["hcs"]["valid"]
+    assert "hcs registry build hcs" in found["hcs"]["message"]
+
+
+def test_status_as_a_table():
+    shown = invoke("status").output
+    assert "skimage" in shown
+    assert "0.26.0" in shown
+    assert "the shipped snapshot" in shown
+
+
+def test_copying_a_snapshot_costs_little(tmp_path):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "hcs_lib.cli.main",
+            "registry",
+            "build",
+            "skimage",
+            "--output",
+            str(tmp_path / "s.json"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.6  # 0.2 when the machine is idle

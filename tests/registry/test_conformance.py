@@ -1,0 +1,39 @@
+"""The suite for third parties, on ours and on a toy library."""
+
+from dataclasses import replace
+
+import pytest
+
+from hcs_lib.registry.conformance import RegistryConformance, violations
+from hcs_lib.registry.libraries import get_library
+from hcs_lib.registry.workers import probe_library
+
+
+class TestSkimage(RegistryConformance):
+    registry = get_library("skimage")
+    functions = 10
+
+
+class TestScipyNdimage(RegistryConformance):
+    registry = get_library("scipy.ndimage")
+
+
+class TestHcs(RegistryConformance):
+    registry = get_library("hcs")
+
+
+@pytest.mark.parametrize(
+    ("name", "lie", "found"),
+    [
+        ("smooth", {"coupling": "none"}, "not independent"),
+        ("alias", {"coupling": "mixes"}, "are independent"),
+        ("smooth", {"accepts": (2,)}, "takes stacks"),
+        ("smooth", {"accepts": (3,)}, "takes planes"),
+        ("slicewise", {"uncouple": {"axes": [0, 1]}}, "does not uncouple"),
+        ("volume_only", {"coupling": "reduces"}, "does not make a plane"),
+    ],
+)
+def test_lies_are_found(toy, name, lie, found):
+    (entry,) = probe_library(toy, only={f"toy.{name}"}, workers=1)
+    assert violations(toy, entry) == []
+    assert any(found in problem for problem in violations(toy, replace(entry, **lie)))

@@ -1,0 +1,159 @@
+"""What the registry says of real functions: known truths, and that snapshots are what a probe finds."""
+
+import os
+import random
+
+import numpy as np
+import pytest
+
+from hcs_lib.core.canonical import canonical_json
+from hcs_lib.core.declare import ProcessingContract
+from hcs_lib.registry.calls import Failure, Subject, same, stacked
+from hcs_lib.registry.conformance import violations
+from hcs_lib.registry.libraries import get_library
+from hcs_lib.registry.samples import make_sample
+from hcs_lib.registry.service import RegistryService
+from hcs_lib.registry.workers import probe_library
+
+COMPLETE = bool(os.environ.get("HCS_TRUTH"))
+"""`HCS_TRUTH=1`: every function, not a sample."""
+
+KEEP = {"preserve_range": True}
+AXES = {"axes": [-2, -1]}
+
+KNOWN = [
+    # id, accepts, coupling, returns, keeps_scale, keep_scale, uncouple
+    ("skimage.exposure.adjust_gamma", (2, 3), "none", "image", True, {}, {}),
+    ("skimage.exposure.equalize_adapthist", (2, 3), "mixes", "image", False, {}, {}),
+    ("skimage.exposure.match_histograms", (2, 3), "mixes", "image", True, {}, {}),
+    ("skimage.feature.canny", (2,), "none", "mask", True, {}, {}),
+    ("skimage.feature.peak_local_max", (2, 3), "mixes", "coordinates", True, {}, {}),
+    ("skimage.filters.gaussian", (2, 3), "mixes", "image", False, KEEP, {}),
+    ("skimage.filters.median", (2, 3), "mixes", "image", True, {}, {}),
+    ("skimage.filters.rank.mean", (2, 3), "mixes", "image", True, {}, {}),
+    ("skimage.filters.sobel", (2, 3), "mixes", "image", False, {}, {}),
+    ("skimage.filters.threshold_otsu", (2, 3), "mixes", "scalar", True, {}, {}),
+    ("skimage.measure.label", (2, 3), "mixes", "labels", True, {}, {}),
+    ("skimage.measure.marching_cubes", (3,), "mixes", "tuple", None, {}, {}),
+    ("skimage.measure.regionprops", (2, 3), "mixes", "list", None, {}, {}),
+    ("skimage.measure.regionprops_table", (2, 3), "mixes", "table", None, {}, {}),
+    ("skimage.morphology.remove_small_holes", (2, 3), "mixes", "mask", True, {}, {}),
+    ("skimage.morphology.remove_small_objects", (2, 3), "mixes", "labels", True, {}, {}),
+    ("skimage.morphology.white_tophat", (2, 3), "mixes", "image", True, {}, {}),
+    ("skimage.restoration.rolling_ball", (2, 3), "mixes", "image", True, {}, {}),
+    ("skimage.segmentation.expand_labels", (2, 3), "mixes", "labels", True, {}, {}),
+    ("skimage.segmentation.slic", (2, 3), "channel_last", "labels", True, {}, {}),
+    ("skimage.segmentation.watershed", (2, 3), "mixes", "labels", True, {}, {}),
+    ("skimage.transform.resize", (2, 3), "mixes", "image", False, KEEP, {}),
+    ("skimage.transform.rotate", (2, 3), "channel_last", "image", False, KEEP, {}),
+    ("skimage.transform.swirl", (2, 3), "channel_last", "image", False, KEEP, {}),
+    ("skimage.util.img_as_float", (2, 3), "none", "image", False, {}, {}),
+    ("skimage.util.invert", (2, 3), "none", "image", True, {}, {}),
+    ("skimage.util.montage", (3,), "reduces", "image", True, {}, {}),
+    ("scipy.ndimage.binary_fill_holes", (2, 3), "mixes", "mask", True, {}, AXES),
+    ("scipy.ndimage.distance_transform_cdt", (2, 3), "mixes", "image", True, {}, {}),
+    ("scipy.ndimage.gaussian_filter", (2, 3), "mixes", "image", True, {}, AXES),
+    ("scipy.ndimage.gaussian_filter1d", (2, 3), "none", "image", True, {}, {}),
+    ("scipy.ndimage.label", (2, 3), "mixes", "tuple", None, {}, {}),
+    ("scipy.ndimage.median_filter", (2, 3), "mixes", "image", True, {}, AXES),
+    ("scipy.ndimage.rotate", (2, 3), "channel_last", "image", True, {}, {}),
+    ("scipy.ndimage.sobel", (2, 3), "mixes", "image", True, {}, {}),
+    ("scipy.ndimage.sum", (2, 3), "mixes", "scalar", True, {}, {}),
+]
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known[0])
+def test_known_truths(known):
+    entry = RegistryService().entry(known[0])
+    found = (entry.accepts, entry.coupling, entry.returns, entry.keeps_scale, entry.keep_scale, entry.uncouple)
+    assert found == known[1:]
+
+
+def test_dtypes_of_results():
+    entry = RegistryService().entry
+    assert entry("skimage.filters.gaussian").dtypes["uint16"] == "float64"
+    assert entry("skimage.filters.gaussian").dtypes["float32"] == "float32"
+    assert entry("scipy.ndimage.gaussian_filter").dtypes["uint16"] == "uint16"
+    assert entry("skimage.filters.median").dtypes["uint8"] == "uint8"
+
+
+def test_preserve_range_does_preserve_it():
+    from skimage.filters import gaussian
+
+    image = np.full((20, 20), 1000, np.uint16)
+    entry = RegistryService().entry("skimage.filters.gaussian")
+    assert gaussian(image).max() < 0.02
+    assert gaussian(image, **entry.keep_scale).max() == pytest.approx(1000)
+
+
+def test_uncoupled_filter_does_not_see_the_next_slice():
+    entry = RegistryService().entry("scipy.ndimage.gaussian_filter")
+    function = get_library("scipy.ndimage").function(entry.target)
+    image = np.random.default_rng(5).random((4, 16, 18))
+    np.testing.assert_allclose(
+        function(image, 2.0, **entry.uncouple), np.stack([function(plane, 2.0) for plane in image]), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("library", ["skimage", "scipy.ndimage"])
+def test_snapshot_is_what_a_probe_finds(library):
+    entries = RegistryService().catalogue(library).entries
+    names = sorted(entries)
+    if not COMPLETE:
+        names = sorted(random.Random(11).sample(names, 10))
+    fresh = probe_library(get_library(library), only=set(names))
+    assert [entry.id for entry in fresh] == names
+    for entry in fresh:
+        assert canonical_json(entry.to_json()) == canonical_json(entries[entry.id].to_json()), entry.id
+
+
+@pytest.mark.skipif(not COMPLETE, reason="HCS_TRUTH=1 checks every function on other data (a minute)")
+@pytest.mark.parametrize("library", ["skimage", "scipy.ndimage"])
+def test_every_contract_holds_on_other_data(library):
+    entries = [e for e in RegistryService().catalogue(library).entries.values() if e.excluded is None]
+    found = {entry.id: violations(get_library(library), entry) for entry in entries}
+    assert {name: problems for name, problems in found.items() if problems} == {}
+
+
+OURS = sorted(entry.id for entry in get_library("hcs").build())
+GIVEN = {
+    "hcs.project": {},
+    "hcs.subtract_background": {"radius": 6},
+    "hcs.segment_nuclei": {"min_diameter": 5},
+    "hcs.expand_ring": {"inner": 1, "outer": 3},
+    "hcs.propagate_cells": {"nuclei": lambda sample: sample.labels},
+    "hcs.subtract_labels": {"inner": lambda sample: sample.labels * (sample.labels % 2)},
+}
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if name in GIVEN])
+def test_our_declarations_are_true(name):
+    registry = get_library("hcs")
+    entry = RegistryService().entry(name)
+    takes_labels = entry.id in ("hcs.expand_ring", "hcs.subtract_labels")
+    dtypes = ["int32"] if takes_labels else ["uint8", "uint16", "float32"]
+    function = registry.function(entry.target)
+    for dtype in dtypes:
+        sample = make_sample(dtype, shape=(5, 61, 67))
+        subject = Subject(registry, function, entry.parameters, GIVEN[name])
+        volume = subject.call(sample)
+        planes = [subject.call(plane) for plane in sample.slices()]
+        assert any(isinstance(plane, Failure) for plane in planes) != (2 in entry.accepts), planes[0]
+        assert isinstance(volume, Failure) == (3 not in entry.accepts)
+        result = planes[1] if 2 in entry.accepts else volume
+        assert result.dtype.name == entry.dtypes[dtype]
+        if entry.returns == "labels":
+            assert result.max() >= 2
+        if entry.accepts == (3,) and entry.coupling == "reduces":
+            assert result.shape == sample.shape[1:]
+        if entry.contract is ProcessingContract.PURE_2D:
+            through = Subject(
+                registry, lambda image, **given: entry.contract.execute(registry, function, image, **given),
+                entry.parameters, GIVEN[name],
+            )  # fmt: skip
+            assert same(through.call(sample), stacked(planes, 0))
+
+
+def test_our_functions_that_are_not_probed_are_tested_elsewhere():
+    """Functions of more than an image and numbers have tests of their own values in tests/functions."""
+    assert set(OURS) - set(GIVEN) <= {"hcs.measure_objects"}

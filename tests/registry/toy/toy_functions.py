@@ -1,0 +1,128 @@
+"""Functions of every kind that a probe meets."""
+
+import ctypes
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+
+def smooth(image):
+    """Smooth over all axes.
+
+    More about it.
+    """
+    return ndimage.uniform_filter(image.astype(np.float32), 3)
+
+
+def double(image):
+    return image.astype(np.float64) * 2
+
+
+def project(image):
+    return image.max(axis=0)
+
+
+def plane_only(image):
+    if image.ndim != 2:
+        raise ValueError("two dimensions only")
+    return image + 1.0
+
+
+def volume_only(image):
+    if image.ndim != 3:
+        raise ValueError("three dimensions only")
+    return np.cumsum(image, axis=0, dtype=np.float64)
+
+
+def colour(image):
+    return ndimage.uniform_filter(image.astype(np.float32), (3, 3, 1)[: image.ndim])
+
+
+def slicewise(image, axes=None):
+    return ndimage.gaussian_filter(image.astype(np.float32), 1.0, axes=axes)
+
+
+def rescale(image, preserve_range=False):
+    peak = (
+        1.0
+        if preserve_range or image.dtype.kind == "f"
+        else np.iinfo(image.dtype).max
+        if image.dtype.kind in "iu"
+        else 1
+    )
+    return ndimage.uniform_filter(image / peak, 3)
+
+
+def threshold(image):
+    return image.mean()
+
+
+def number(image):
+    return ndimage.label(image > 0)[0]
+
+
+def table(labels):
+    return {"label": np.unique(labels), "area": np.unique(labels, return_counts=True)[1]}
+
+
+def peaks(image):
+    return np.argwhere(image == image.max())
+
+
+def noisy(image):
+    return image + np.random.default_rng().normal(size=image.shape)
+
+
+def with_model(image, model):
+    return model(image)
+
+
+def in_place(image):
+    image[...] = 0
+    return image
+
+
+def disk(radius):
+    return np.ones((radius, radius))
+
+
+def chatty(image):
+    print("not an answer")
+    os.write(1, b"nor this\n")
+    return image * 1
+
+
+def spin(image):
+    while True:
+        pass
+
+
+def hang(image):
+    time.sleep(3600)
+
+
+def crash(image):
+    ctypes.string_at(0)
+
+
+def crash_once(image):
+    """Crash in the first process, as a device does that the function before left in a bad state."""
+    marker = Path(os.environ["TOY_MARKER"])
+    if not marker.exists():
+        marker.touch()
+        os.abort()
+    return image * 1
+
+
+def imread(path):
+    raise AssertionError("never called")
+
+
+def _private(image):
+    return image
+
+
+alias = double
