@@ -49,6 +49,7 @@ def _validate_call(context: DraftContext, plan: DraftStep, call: DraftCall, imag
             )
             context.problem(plan.source, place, f"{entry.id} does not take {image.dtype}.", hint)
     _validate_scale(context, plan, call, entry)
+    _validate_chance(context, plan, call, entry)
     check_arguments(context, plan, call)
 
 
@@ -66,7 +67,7 @@ def _validate_dimensions(
     whole = entry.contract in (ProcessingContract.PURE_3D, ProcessingContract.VOLUMETRIC_TO_SLICE)
     if whole and plan.source.model.slice_by_slice:
         context.problem(plan.source, place, f"{entry.id} takes whole stacks, not slice by slice.")
-    elif sees_volume(entry, plan.stack, slice_by_slice=plan.source.model.slice_by_slice):
+    elif sees_volume(entry, plan.stack, call.args, slice_by_slice=plan.source.model.slice_by_slice):
         return
     elif whole:
         made = f"is made for {entry.axis}" if entry.axis else "mixes the slices of a stack as if they were z-planes"
@@ -88,6 +89,15 @@ def _validate_scale(context: DraftContext, plan: DraftStep, call: DraftCall, ent
     if not entry.keep_scale:
         context.problem(plan.source, call.source.location, f"{entry.id} rescales pixel values.",
                         "Say `may_rescale: true` in the step, if that is meant.")  # fmt: skip
+
+
+def _validate_chance(context: DraftContext, plan: DraftStep, call: DraftCall, entry: FunctionEntry) -> None:
+    """Law 3: the same context gives the same bytes; what draws numbers needs its seed in the context."""
+    if "nondeterministic" not in entry.tags or call.args.get("rng") is not None:
+        return
+    seeded = any(parameter.name == "rng" for parameter in entry.parameters)
+    hint = "Give `rng` a number." if seeded else "Take another function."
+    context.problem(plan.source, call.source.location, f"{entry.id} gives another result at each call.", hint)
 
 
 def _validate_result(context: DraftContext, plan: DraftStep, last: DraftCall, result: ImageType) -> None:
@@ -120,7 +130,7 @@ def _function_call(plan: DraftStep, call: DraftCall) -> FunctionCall:
         contract=entry.contract.name,
         slice_by_slice=stacked
         and entry.contract is ProcessingContract.FLEXIBLE
-        and not sees_volume(entry, plan.stack, slice_by_slice=plan.source.model.slice_by_slice),
+        and not sees_volume(entry, plan.stack, call.args, slice_by_slice=plan.source.model.slice_by_slice),
         memory_type=entry.memory_type,
         returns=entry.returns,
         special_inputs=call.special_inputs,

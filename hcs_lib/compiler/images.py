@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,12 +29,12 @@ class ImageType:
         return f"{'planes' if self.dims == 2 else 'stacks'} of {self.dtype or 'unknown dtype'}"
 
 
-def sees_volume(entry: FunctionEntry, stack: Axis | None, *, slice_by_slice: bool) -> bool:
+def sees_volume(entry: FunctionEntry, stack: Axis | None, args: Collection[str], *, slice_by_slice: bool) -> bool:
     """Tell whether a stack is given to a function as one volume, and not slice by slice.
 
     Over z it is, where the function takes volumes; over any other axis only where its slices do not touch each
     other, or the function is made for that axis, or to reduce any. One that takes nothing but stacks of one axis
-    takes no others.
+    takes no others. Slices that the registry saw apart touch each other once the step names an axis to work along.
     """
     if 3 not in entry.accepts or entry.contract is ProcessingContract.PURE_2D:
         return False
@@ -41,7 +42,8 @@ def sees_volume(entry: FunctionEntry, stack: Axis | None, *, slice_by_slice: boo
         return False
     if entry.axis is not None:
         return entry.axis == stack or (entry.coupling == "none" and 2 in entry.accepts)
-    return stack == "z" or entry.coupling in ("none", "reduces")
+    apart = entry.coupling == "none" and not {"axis", "axes"} & {*args}
+    return stack == "z" or apart or entry.coupling == "reduces"
 
 
 def result_of(entry: FunctionEntry | None, image: ImageType) -> ImageType:

@@ -54,6 +54,9 @@ ENTRIES = {
     for made in (
         entry("blur", Parameter("sigma", default=1, annotation="float"), accepts=(2, 3), coupling="mixes"),
         entry("gamma", Parameter("gamma", default=1.0), accepts=(2, 3)),
+        entry("along", Parameter("axis", default=-1, annotation="int"), accepts=(2, 3)),
+        entry("noise", Parameter("rng"), tags=("nondeterministic",)),
+        entry("chance", tags=("nondeterministic",)),
         entry("project", Parameter("method", default="max", annotation="Literal['max', 'mean']"),
               accepts=(3,), coupling="reduces", axis="z"),
         entry("volume", accepts=(3,), coupling="mixes"),

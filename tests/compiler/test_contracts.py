@@ -34,6 +34,9 @@ def calls(fake: SimpleNamespace, text: str, **index: Any) -> Any:
         ("fake.blur", "site", "FLEXIBLE", True, 2),
         ("fake.blur", "channel", "FLEXIBLE", True, 2),
         ("fake.gamma", "channel", "FLEXIBLE", False, 2),
+        ("fake.along", "channel", "FLEXIBLE", False, 2),
+        ("{call: fake.along, args: {axis: 0}}", "channel", "FLEXIBLE", True, 2),
+        ("{call: fake.along, args: {axis: 0}}", "z", "FLEXIBLE", False, 3),
         ("fake.project", "z", "VOLUMETRIC_TO_SLICE", False, 1),
         ("fake.volume", "z", "PURE_3D", False, 3),
         ("fake.unmix", "channel", "PURE_3D", False, 2),
@@ -56,6 +59,8 @@ def test_slice_by_slice_where_the_step_says_so(fake: SimpleNamespace) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        (one("fake.noise"), "4: Step 'a': fake.noise gives another result at each call. Give `rng` a number."),
+        (one("fake.chance"), "4: Step 'a': fake.chance gives another result at each call. Take another function."),
         (stacked("fake.volume", "channel"),
          "4: Step 'a': fake.volume mixes the slices of a stack as if they were z-planes, and the step stacks channel."),
         (stacked("fake.volume", "site"),
@@ -137,6 +142,10 @@ def test_the_scale_is_kept_unless_the_step_says_otherwise(fake: SimpleNamespace)
     assert calls(fake, one("fake.rescale"))[0].args == {"preserve_range": True}
     assert calls(fake, one("fake.rescale", "keep: true\n    may_rescale: true"))[0].args == {}
     assert calls(fake, one("fake.stretch", "keep: true\n    may_rescale: true"))[0].args == {}
+
+
+def test_what_draws_numbers_is_taken_with_a_seed(fake: SimpleNamespace) -> None:
+    assert calls(fake, one("{call: fake.noise, args: {rng: 7}}"))[0].args == {"rng": 7}
 
 
 def test_an_argument_that_is_an_input_too(fake: SimpleNamespace) -> None:
