@@ -34,7 +34,9 @@ def read_configuration():
     except UserError as error:
         demo = SOURCE == CLONE / "config/config.yaml" and not (CLONE / "demo/plate").is_dir()
         hint = "\n`make demo`, or `hcs demo demo`, writes the plate of the demo."
-        raise WorkflowError(f"{error}{hint if demo else ''}") from None
+        # Snakemake would put lines of this file around the message of an exception of its own.
+        print(f"{error}{hint if demo else ''}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 SETTINGS, PIPELINES = read_configuration()
