@@ -33,6 +33,7 @@ rule verdict:
         "results/{plate}/logs/verdict.log",
     benchmark:
         "results/{plate}/benchmarks/verdict.tsv"
+    retries: 0
     localrule: True
     conda:
         "../envs/hcs.yaml"
