@@ -15,6 +15,7 @@ _COMMANDS = {
     "demo": "hcs_lib.cli.demo:demo",
     "index": "hcs_lib.cli.index:index",
     "registry": "hcs_lib.cli.registry:registry",
+    "functions": "hcs_lib.cli.functions:functions",
     "compile": "hcs_lib.cli.compile:compile_command",
     "show": "hcs_lib.cli.compile:show",
     "execute": "hcs_lib.cli.execute:execute",

@@ -77,7 +77,7 @@ def check_derived(pipeline: LoadedPipeline, tables: Iterable[ObjectTable | None]
             Problem(
                 where,
                 f"Derived feature '{name}': the table has no column '{column}'.",
-                nearest(column, columns) or "`hcs functions show` of the function that measures tells them.",
+                nearest(column, columns) or f"It has {', '.join(sorted(columns)[:5])}, …: {len(columns)} in all.",
             )
             for column in column_names(expression)
             if columns and column not in columns

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.plates.platemap import read_platemap
-from hcs_lib.screening.derived import evaluate_derived
+from hcs_lib.screening.objects import write_objects
 from hcs_lib.screening.tidy import tidy
 from hcs_lib.screening.wells import WellResult, load_results
 from hcs_lib.storage.collected import parquet_writer, write_csv
-from hcs_lib.storage.tables import read_table
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 FAILURE_COLUMNS = ("plate", "well", "site", "stage", "step", "kind", "counts", "reason")
 
@@ -52,7 +47,7 @@ def collect_plate(folder: Path) -> Collected:
     plan = PlatePlan.load(folder / "plan.json")
     results = load_results(folder, plan)
     tables = folder / "tables"
-    medians, objects = _write_objects(folder, plan, results)
+    medians, objects = write_objects(folder, plan, results)
     _write_sites(tables / "sites.parquet", plan, results)
     platemap = read_platemap(Path(plan.platemap)) if plan.platemap else None
     _write_wells(tables / "wells.csv", plan, results, platemap.wells if platemap else {}, medians)
@@ -66,60 +61,6 @@ def collect_plate(folder: Path) -> Collected:
         sum(site.status != "done" for result in results if result.status == "done" for site in result.sites),
         platemap.not_imaged(plan.wells) if platemap else (),
     )
-
-
-def _write_objects(folder: Path, plan: PlatePlan, results: list[WellResult]) -> tuple[dict[str, dict[str, float]], int]:
-    """Write the object table, well by well; return the median of each feature by well, and the number of rows."""
-    target = folder / "tables" / "objects.parquet"
-    parts = [
-        (result.well, folder / output.path)
-        for result in results
-        if result.status == "done"
-        for receipt in result.receipts
-        for output in receipt.outputs
-        if plan.table is not None and output.kind == "table" and output.name == plan.table.name
-    ]
-    if not parts:
-        target.unlink(missing_ok=True)
-        return {}, 0
-    medians: dict[str, dict[str, float]] = {}
-    rows = 0
-    schema = _with_derived(read_table(parts[0][1]), plan.derived).schema
-    with parquet_writer(target, schema) as writer:
-        for well, path in parts:
-            table = _with_derived(read_table(path), plan.derived)
-            writer.write_table(table)
-            medians[well] = _medians(table)
-            rows += table.num_rows
-    return medians, rows
-
-
-def _with_derived(table: pa.Table, derived: Mapping[str, str]) -> pa.Table:
-    columns = {name: table.column(name).to_numpy() for name in _features(table)}
-    for name, values in evaluate_derived(derived, columns).items():
-        table = table.append_column(name, [values])
-    return table
-
-
-def _features(table: pa.Table) -> list[str]:
-    return [name for name in table.column_names if not name.startswith("Metadata_")]
-
-
-_NO_FEATURE = re.compile(r"_(Number_|Location_|AreaShape_(Center|BoundingBoxM))")
-"""Columns that say which object and where, not what it is like: they have no median worth a column."""
-
-
-def _medians(table: pa.Table) -> dict[str, float]:
-    import numpy as np
-
-    medians = {}
-    for name in _features(table):
-        if _NO_FEATURE.search(name):
-            continue
-        values = table.column(name).to_numpy().astype(np.float64)
-        values = values[~np.isnan(values)]
-        medians[name] = float(np.median(values)) if values.size else float("nan")
-    return medians
 
 
 def _write_sites(path: Path, plan: PlatePlan, results: list[WellResult]) -> None:

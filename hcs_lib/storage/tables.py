@@ -47,6 +47,14 @@ def read_table(path: Path) -> pa.Table:
         return file.read()
 
 
+def read_schema(path: Path) -> pa.Schema:
+    """Read the names and types of a table's columns, and nothing else."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        return file.schema_arrow
+
+
 def _arrow(values: np.ndarray[Any, Any] | Sequence[Any]) -> pa.Array:
     """Return a column as Arrow holds it.
 

@@ -56,7 +56,7 @@ def test_a_stage_with_a_gpu(fake: SimpleNamespace) -> None:
     [
         ("Nuclei_Mean_GPF / 2",
          "Derived feature 'x': the table has no column 'Nuclei_Mean_GPF'. Did you mean Nuclei_Mean_GFP or Nuclei_Mean_DNA or Nuclei_Area?"),
-        ("zzz", "Derived feature 'x': the table has no column 'zzz'. `hcs functions show` of the function that measures tells them."),
+        ("zzz", "Derived feature 'x': the table has no column 'zzz'. It has Nuclei_Area, Nuclei_Mean_DNA, Nuclei_Mean_GFP, …: 3 in all."),
     ],
 )  # fmt: skip
 def test_derived_features_use_columns_that_exist(fake: SimpleNamespace, derived: str, problem: str) -> None:

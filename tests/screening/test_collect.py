@@ -60,7 +60,7 @@ def plate(tmp_path: Path) -> Path:
         plate="p", pipeline="test", raw_folder="/raw", wells=WELLS,
         stages=(Stage(name="s01-cpu", gpu=0, steps=("measure",), batches={"b001": WELLS}, mem_mb=500),),
         labels=("nuclei",),
-        table=ObjectTable(name="objects", primary="nuclei", objects=("nuclei",), columns=COLUMNS),
+        table=ObjectTable(name="objects", primary="nuclei", objects=("nuclei",), columns=(NUMBER, *COLUMNS)),
         derived={"density": f"{COLUMNS[1]} / {COLUMNS[0]}"}, channel_names=("GFP",), platemap=str(platemap),
         allowed_failures=0, store="p.zarr",
     ).save(folder / "plan.json")  # fmt: skip
@@ -95,6 +95,25 @@ def test_objects_of_all_wells_with_derived_features(plate):
     assert found.objects == table.num_rows == 3
     assert table.column_names == ["Metadata_Plate", "Metadata_Well", "Metadata_Site", NUMBER, *COLUMNS, "density"]
     assert table.column("density").to_pylist() == [0.1, 0.2, 0.05]
+
+
+def test_a_column_that_one_well_lacks_is_nan_there(plate):
+    path = plate / "tables/wells/A02/objects.parquet"
+    write_table(path, {"Metadata_Plate": ["p"], "Metadata_Well": ["A02"], "Metadata_Site": [1], COLUMNS[0]: [5.0]})
+    collect_plate(plate)
+    table = pq.read_table(plate / "tables/objects.parquet")
+    assert table.column_names == ["Metadata_Plate", "Metadata_Well", "Metadata_Site", NUMBER, *COLUMNS, "density"]
+    assert table.column(COLUMNS[0]).to_pylist() == [10, 20, 40, 5]
+    assert np.isnan([table.column(name)[3].as_py() for name in (NUMBER, COLUMNS[1], "density")]).all()
+
+
+def test_the_table_is_there_though_every_well_failed(plate):
+    for well in ("A01", "A02"):
+        _receipt(well, failure=Failure(kind="function", message="no")).save(plate / f"receipts/s01-cpu/{well}.json")
+    assert collect_plate(plate).objects == 0
+    table = pq.read_table(plate / "tables/objects.parquet")
+    assert table.column_names == ["Metadata_Plate", "Metadata_Well", NUMBER, *COLUMNS, "density"]
+    assert table.num_rows == 0
 
 
 def test_wells_have_platemap_counts_and_medians(plate):

@@ -4,6 +4,7 @@ rule collect:
         receipts=last_receipts,
         platemap=platemap,
     output:
+        objects="results/{plate}/tables/objects.parquet",
         sites="results/{plate}/tables/sites.parquet",
         wells="results/{plate}/tables/wells.csv",
         failures="results/{plate}/tables/failures.csv",

@@ -1,0 +1,108 @@
+"""The object table of a plate: one row per object, the parts of all wells with derived features."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hcs_lib.contexts.manifests import PlatePlan
+from hcs_lib.screening.derived import evaluate_derived
+from hcs_lib.screening.wells import WellResult
+from hcs_lib.storage.collected import parquet_writer
+from hcs_lib.storage.tables import read_schema, read_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+METADATA = "Metadata_"
+
+_NO_FEATURE = re.compile(r"_(Number_|Location_|AreaShape_(Center|BoundingBoxM))")
+"""Columns that say which object and where, not what it is like: they have no median worth a column."""
+
+
+def write_objects(
+    folder: Path, plan: PlatePlan, results: Sequence[WellResult]
+) -> tuple[dict[str, dict[str, float]], int]:
+    """Write `tables/objects.parquet`, well by well, so that a plate never needs to be in memory.
+
+    The table is always there, with the columns that the plan names, also where no well is done. A column that
+    the pipeline of a well does not make is NaN there.
+
+    Returns
+    -------
+    medians, rows
+        The median of each feature by well, over objects where it is a number; and the number of objects.
+    """
+    parts = {
+        result.well: folder / output.path
+        for result in results
+        if result.status == "done"
+        for receipt in result.receipts
+        for output in receipt.outputs
+        if plan.table is not None and output.kind == "table" and output.name == plan.table.name
+    }
+    schema = _schema(plan, parts.values())
+    medians: dict[str, dict[str, float]] = {}
+    rows = 0
+    complete = _with_derived(schema.empty_table(), plan.derived).schema
+    with parquet_writer(folder / "tables" / "objects.parquet", complete) as writer:
+        for well, path in parts.items():
+            table = _with_derived(_conform(read_table(path), schema), plan.derived)
+            writer.write_table(table)
+            medians[well] = _medians(table)
+            rows += table.num_rows
+    return medians, rows
+
+
+def _schema(plan: PlatePlan, parts: Iterable[Path]) -> pa.Schema:
+    """Return metadata first, then features in the order of the plan; types as the parts have them.
+
+    A column that some part lacks is float64: it needs NaN.
+    """
+    import pyarrow as pa
+
+    own = pa.schema([(f"{METADATA}Plate", pa.string()), (f"{METADATA}Well", pa.string())])
+    schemas = [read_schema(path) for path in parts]
+    found = pa.unify_schemas([own, *schemas], promote_options="permissive")
+    metadata = [name for name in found.names if name.startswith(METADATA)]
+    features = dict.fromkeys((*(plan.table.columns if plan.table else ()), *_features(found)))
+    everywhere = set(found.names).intersection(*(schema.names for schema in schemas))
+    typed = [(name, found.field(name).type if name in everywhere else pa.float64()) for name in features]
+    return pa.schema([*(found.field(name) for name in metadata), *(pa.field(*pair) for pair in typed)])
+
+
+def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    import numpy as np
+    import pyarrow as pa
+
+    missing = pa.array(np.full(table.num_rows, np.nan))
+    for name in schema.names:
+        if name not in table.column_names:
+            table = table.append_column(name, missing)
+    return table.select(schema.names).cast(schema)
+
+
+def _with_derived(table: pa.Table, derived: Mapping[str, str]) -> pa.Table:
+    columns = {name: table.column(name).to_numpy() for name in _features(table.schema)}
+    for name, values in evaluate_derived(derived, columns).items():
+        table = table.append_column(name, [values])
+    return table
+
+
+def _features(schema: pa.Schema) -> list[str]:
+    return [name for name in schema.names if not name.startswith(METADATA)]
+
+
+def _medians(table: pa.Table) -> dict[str, float]:
+    import numpy as np
+
+    medians = {}
+    for name in _features(table.schema):
+        if _NO_FEATURE.search(name):
+            continue
+        values = table.column(name).to_numpy().astype(np.float64)
+        values = values[~np.isnan(values)]
+        medians[name] = float(np.median(values)) if values.size else float("nan")
+    return medians

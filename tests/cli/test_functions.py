@@ -1,0 +1,58 @@
+"""`hcs functions` over the shipped catalogue."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def run(*args):
+    return subprocess.run(
+        [sys.executable, "-m", "hcs_lib.cli.main", "functions", *args], capture_output=True, text=True, check=False
+    )
+
+
+def test_list_as_json_has_what_others_rely_on():
+    rows = {row["id"]: row for row in json.loads(run("list", "--json").stdout)["functions"]}
+    assert rows["scipy.ndimage.gaussian_filter"] == {
+        "id": "scipy.ndimage.gaussian_filter", "library": "scipy.ndimage", "memory_type": "numpy",
+        "contract": "FLEXIBLE", "coupling": "mixes", "returns": "image", "origin": "probed", "available": True,
+    }  # fmt: skip
+    assert (rows["hcs.project"]["contract"], rows["hcs.project"]["origin"]) == ("VOLUMETRIC_TO_SLICE", "declared")
+    assert len([row for row in rows.values() if row["library"] == "skimage"]) >= 150
+
+
+def test_all_adds_what_is_excluded_with_its_reason():
+    usable = json.loads(run("list", "--library", "skimage", "--json").stdout)["functions"]
+    every = json.loads(run("list", "--library", "skimage", "--json", "--all").stdout)["functions"]
+    excluded = [row for row in every if not row["available"]]
+    assert len(every) == len(usable) + len(excluded)
+    assert excluded
+    assert all(row["excluded"] for row in excluded)
+
+
+def test_search_wants_all_words():
+    found = run("search", "nuclei", "threshold")
+    assert [line.split()[0] for line in found.stdout.splitlines()] == ["hcs.segment_nuclei"]
+    assert found.stderr == "1 function\n"
+
+
+def test_show_has_parameters_and_a_step_to_paste():
+    text = run("show", "hcs.expand_ring").stdout
+    assert "func: {call: hcs.expand_ring, args: {inner: …, outer: …}}" in text
+    assert json.loads(run("show", "hcs.expand_ring", "--json").stdout)["contract"] == "PURE_2D"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("show", "hcs.segment_nucleus"), "Did you mean hcs.segment_nuclei"),
+        (("list", "--library", "skimag"), "skimag"),
+    ],
+)
+def test_wrong_names_end_with_one_line_and_status_2(args, message):
+    done = run(*args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
