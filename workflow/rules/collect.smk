@@ -27,7 +27,8 @@ rule collect:
 rule verdict:
     input:
         plan="results/{plate}/plan.json",
-        failures="results/{plate}/tables/failures.csv",
+        # All of them, so that a table that was deleted is made again.
+        tables=rules.collect.output,
     output:
         "results/{plate}/verdict.txt",
     log:
