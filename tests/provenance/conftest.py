@@ -1,0 +1,68 @@
+"""A real, small run: three wells of a demo plate through index, compile, execute and collect."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hcs_lib.compiler.compile import compile_plate
+from hcs_lib.execution.execute import execute_manifest
+from hcs_lib.pipeline.settings import load_settings
+from hcs_lib.plates.indexing import index_plate
+from hcs_lib.plates.scene import DemoSpec
+from hcs_lib.plates.synthetic import write_demo
+from hcs_lib.screening.collect import collect_plate
+
+SPEC = DemoSpec(rows=("B",), columns=(2, 3, 4), grid=(1, 2), z_planes=2)
+
+
+def run_plate(folder: Path, *, bad_planes: str = "fail") -> Path:
+    """Run the plate whose configuration lies in a folder; return its results, `results/demo`."""
+    config = {"plates": "plates.tsv", "pipeline": "pipeline.yaml", "bad_planes": bad_planes}
+    settings = load_settings(config, folder, str(folder / "config.yaml"))
+    plate = settings.plates[0]
+    results = folder / "results" / plate.name
+    index_plate(plate.path, plate=plate.name).save(results / "index.json")
+    plan = compile_plate(plate, settings, results.parent)
+    for stage in plan.stages:
+        for batch in stage.batches:
+            execute_manifest(results / "manifests" / stage.name / f"{batch}.json")
+    collect_plate(results)
+    return results
+
+
+@pytest.fixture(scope="session")
+def analysis(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
+    """A user's folder: images, platemap, the demo's pipeline. Not yet run."""
+    folder = tmp_path_factory.mktemp("analysis")
+    write_demo(folder / "demo", SPEC)
+    shutil.copy(repository / "config/pipelines/demo.yaml", folder / "pipeline.yaml")
+    (folder / "plates.tsv").write_text("plate\tpath\tplatemap\ndemo\tdemo/plate\tdemo/platemap.csv\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(analysis: Path) -> Path:
+    """Its results, complete; not to be changed."""
+    return run_plate(analysis)
+
+
+@pytest.fixture
+def results(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the results, to be damaged."""
+    return Path(shutil.copytree(finished.parent, tmp_path / "results")) / "demo"
+
+
+@pytest.fixture
+def rerun(analysis: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Run a copy of the analysis which was changed first."""
+
+    def run(change: Callable[[Path], None], **settings: str) -> Path:
+        folder = Path(shutil.copytree(analysis, tmp_path / "changed", ignore=shutil.ignore_patterns("results")))
+        change(folder)
+        return run_plate(folder, **settings)
+
+    return run
