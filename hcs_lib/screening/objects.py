@@ -33,7 +33,7 @@ def write_objects(
     Returns
     -------
     medians, rows
-        The median of each feature by well, over objects where it is a number; and the number of objects.
+        The median of each feature by well, over objects where it is a finite number; and the number of objects.
     """
     parts = {
         result.well: folder / output.path
@@ -77,10 +77,11 @@ def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
-    missing = pa.array(np.full(table.num_rows, np.nan))
-    for name in schema.names:
-        if name not in table.column_names:
-            table = table.append_column(name, missing)
+    for field in schema:
+        if field.name not in table.column_names:
+            # Metadata (`Metadata_Z` where planes of some wells only were stacked) are not numbers to count with.
+            no_value = pa.nulls(table.num_rows) if field.name.startswith(METADATA) else np.full(table.num_rows, np.nan)
+            table = table.append_column(field.name, [no_value])
     return table.select(schema.names).cast(schema)
 
 
@@ -103,6 +104,6 @@ def _medians(table: pa.Table) -> dict[str, float]:
         if _NO_FEATURE.search(name):
             continue
         values = table.column(name).to_numpy().astype(np.float64)
-        values = values[~np.isnan(values)]
+        values = values[np.isfinite(values)]
         medians[name] = float(np.median(values)) if values.size else float("nan")
     return medians

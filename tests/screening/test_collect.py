@@ -107,6 +107,23 @@ def test_a_column_that_one_well_lacks_is_nan_there(plate):
     assert np.isnan([table.column(name)[3].as_py() for name in (NUMBER, COLUMNS[1], "density")]).all()
 
 
+def test_metadata_that_one_well_lacks_is_null_there(plate):
+    path = plate / "tables/wells/A02/objects.parquet"
+    write_table(path, {"Metadata_Plate": ["p"], "Metadata_Well": ["A02"], "Metadata_Site": [1], "Metadata_Z": [3],
+                       NUMBER: np.array([1], np.int32), COLUMNS[0]: [5.0], COLUMNS[1]: [1.0]})  # fmt: skip
+    collect_plate(plate)
+    table = pq.read_table(plate / "tables/objects.parquet")
+    assert table.column_names[:4] == ["Metadata_Plate", "Metadata_Well", "Metadata_Site", "Metadata_Z"]
+    assert table.column("Metadata_Z").to_pylist() == [None, None, None, 3]
+
+
+def test_medians_are_over_finite_values(plate):
+    _part(plate, "A01", [10, 0, 40], [1, 4, 2])
+    collect_plate(plate)
+    rows = {row["well"]: row for row in _csv(plate / "tables/wells.csv")}
+    assert float(rows["A01"]["density"]) == np.median([0.1, 0.05])
+
+
 def test_the_table_is_there_though_every_well_failed(plate):
     for well in ("A01", "A02"):
         _receipt(well, failure=Failure(kind="function", message="no")).save(plate / f"receipts/s01-cpu/{well}.json")
