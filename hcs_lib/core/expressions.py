@@ -13,7 +13,7 @@ import math
 from hcs_lib.core.errors import nearest
 
 FUNCTIONS = {
-    **dict.fromkeys(("abs", "sqrt", "exp", "expm1", "log", "log10", "log1p", "floor", "ceil"), 1),
+    **dict.fromkeys(("abs", "sqrt", "exp", "expm1", "log", "log2", "log10", "log1p", "floor", "ceil"), 1),
     **dict.fromkeys(("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"), 1),
     "arctan2": 2,
     "where": 3,

@@ -64,7 +64,10 @@ def to_pixels(quantity: Quantity, pixel_size_um: float | None) -> float:
     if micrometres is None:
         raise ValueError(f"the unit of '{quantity}' is no length; expected px, nm, um or mm (or px2, um2 for an area)")
     if pixel_size_um is None:
-        raise ValueError(f"'{quantity}' cannot be converted to pixels, because the plate's pixel size is unknown")
+        raise ValueError(
+            f"'{quantity}' cannot be converted to pixels, because the plate's pixel size is unknown: "
+            "write it into the column `pixel_size_um` of the table of plates"
+        )
     return float(quantity.value * (micrometres / pixel_size_um) ** quantity.power)
 
 

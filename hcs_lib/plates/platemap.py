@@ -55,7 +55,7 @@ class Platemap:
         return tuple(well for well in self.wells if well not in there and well not in outside)
 
     def check(self, imaged: Sequence[str], plate: str) -> None:
-        """Refuse a platemap with wells that cannot be on the plate.
+        """Refuse a platemap with wells that cannot be on the plate, or with none that was imaged.
 
         Raises
         ------
@@ -69,6 +69,11 @@ class Platemap:
                     "Remove the line, or name the platemap of this plate.")
             for well in self.unknown(imaged)
         ]  # fmt: skip
+        if not problems and not {*imaged} & {*self.wells}:
+            problems.append(
+                Problem(str(self.path), f"none of its {len(self.wells)} wells was imaged on plate {plate}.",
+                        "Name the platemap of this plate.")
+            )  # fmt: skip
         if problems:
             raise UserError(problems)
 

@@ -126,3 +126,10 @@ def test_wells_that_are_not_on_the_plate(write):
         platemap.check(["A01"], "p1")
     assert len(error.value.problems) == 2
     platemap.check(["A01", "P24"], "p2")
+
+
+def test_a_platemap_that_names_no_imaged_well_is_refused(tmp_path):
+    path = tmp_path / "map.csv"
+    path.write_text("well,dose\nH11,1\nH12,2\n")
+    with pytest.raises(UserError, match=r"map\.csv: none of its 2 wells was imaged on plate p1"):
+        read_platemap(path).check(["A01", "A02"], "p1")
