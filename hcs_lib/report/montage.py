@@ -1,0 +1,237 @@
+"""Thumbnails from the plate's store: the plate at a glance, and fields at full size, outlines drawn over them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hcs_lib.core.addresses import geometry_of, parse_well, row_name
+from hcs_lib.report.style import DPI, INK, new_figure, say
+from hcs_lib.report.tables import Plate
+from hcs_lib.storage.arrays import read_array
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    Array = np.ndarray[Any, Any]
+    Windows = list[tuple[float, float]]
+
+_WIDTH = 1500
+"""Pixels of a whole montage; those of a well follow from the number of columns."""
+_LARGEST = 220
+_FIELD = 320
+"""Side of a field that is shown at full size, in pixels."""
+
+_COLOURS = ((0.35, 0.45, 1.0), (0.2, 1.0, 0.3), (1.0, 0.25, 0.25), (1.0, 1.0, 0.2), (1.0, 0.3, 1.0), (0.2, 1.0, 1.0))
+_OUTLINES = ((1.0, 1.0, 1.0), (1.0, 0.75, 0.0))
+
+
+@dataclass(frozen=True)
+class _Store:
+    """The kept images of a plate: its channels, and how bright each is shown, the same for all wells."""
+
+    root: Path
+    channels: tuple[str, ...]
+    windows: Windows
+    labels: tuple[str, ...]
+    sites: dict[str, Path]
+
+
+def well_montage(plate: Plate) -> Figure:
+    """Draw the first site of each well where it lies on the plate, all wells in the same brightness."""
+    store = _open(plate)
+    if store is None:
+        return say("There are no images in the plate's store.")
+    rows, columns = geometry_of(plate.plan.wells)
+    side = min(_LARGEST, _WIDTH // columns)
+    figure = new_figure((columns * side + 60) / DPI, (rows * side + 90) / DPI)
+    axes = figure.subplots()
+    canvas = _blank(rows * side, columns * side)
+    for name, site in store.sites.items():
+        well = parse_well(name)
+        picture = _picture(store, site, side - 2)
+        top, left = well.row * side, well.column * side
+        canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    axes.imshow(canvas, interpolation="nearest", extent=(-0.5, columns - 0.5, rows - 0.5, -0.5))
+    for name, status in zip(plate.wells.column("well"), plate.wells.column("status"), strict=True):
+        if name not in store.sites:
+            well = parse_well(name)
+            axes.text(well.column, well.row, f"×\n{status}", ha="center", va="center", color=INK, fontsize=7)
+    axes.set_xticks(range(columns), [str(column + 1) for column in range(columns)])
+    axes.set_yticks(range(rows), [row_name(row) for row in range(rows)])
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, labelsize=8)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel(f"{len(store.sites)} of {len(plate.plan.wells)} wells, first site of each. {_legend(store)}",
+                    loc="left", fontsize=8.5)  # fmt: skip
+    return figure
+
+
+def example_fields(plate: Plate, limit: int = 4) -> Figure:
+    """Draw the middle of a few fields at full size with outlines of the labels: controls, then samples."""
+    store = _open(plate)
+    if store is None:
+        return say("There are no images in the plate's store.")
+    groups = [(name, wells[:limit]) for name, wells in _groups(plate, store)]
+    across = max(len(wells) for _, wells in groups)
+    side = _FIELD / DPI
+    figure = new_figure(across * (side + 0.15) + 0.3, len(groups) * (side + 0.4) + 0.3)
+    panels = figure.subplots(len(groups), across, squeeze=False)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for line, (name, wells) in zip(panels, groups, strict=True):
+        for axes, well in zip(line, wells, strict=False):
+            _field(axes, store, well, f"{well}  {name}")
+    figure.supxlabel(_legend(store), fontsize=8.5, x=0.01, ha="left")
+    return figure
+
+
+def _open(plate: Plate) -> _Store | None:
+    """Read what is in the store: done wells with an image, and the display windows that were written with them."""
+    import numpy as np
+
+    if plate.plan.store is None:
+        return None
+    root = plate.folder / plate.plan.store
+    sites: dict[str, Path] = {}
+    starts, ends = [], []
+    for name, status in zip(plate.wells.column("well"), plate.wells.column("status"), strict=True):
+        well = parse_well(name)
+        folder = root / row_name(well.row) / f"{well.column + 1:02d}"
+        found = sorted(
+            (path.parent for path in folder.glob("*/zarr.json")), key=lambda path: (len(path.name), path.name)
+        )
+        if status == "done" and found:
+            sites[name] = found[0]
+            shown = [channel["window"] for channel in _ome(found[0])["omero"]["channels"]]
+            starts.append([window["start"] for window in shown])
+            ends.append([window["end"] for window in shown])
+    if not sites:
+        return None
+    # Dark like the median well, bright enough for nearly the brightest.
+    low, high = np.median(starts, axis=0), np.percentile(ends, 95, axis=0)
+    windows = list(zip(low.tolist(), np.maximum(high, low + 1e-9).tolist(), strict=True))
+    first = _ome(next(iter(sites.values())))
+    channels = tuple(channel["label"] for channel in first["omero"]["channels"])
+    return _Store(root, channels, windows, plate.plan.labels[:2], sites)
+
+
+def _ome(group: Path) -> dict[str, Any]:
+    ome: dict[str, Any] = json.loads((group / "zarr.json").read_bytes())["attributes"]["ome"]
+    return ome
+
+
+def _groups(plate: Plate, store: _Store) -> Iterator[tuple[str, list[str]]]:
+    """Yield controls and samples that have images, each from the whole plate: evenly spaced in its order."""
+    control = dict(zip(plate.wells.column("well"), plate.wells.column("control"), strict=True))
+    for kind, name in (("neg", "negative control"), ("pos", "positive control"), ("", "sample")):
+        wells = [well for well in store.sites if control[well] == kind]
+        if wells:
+            yield name, wells[:: max(1, len(wells) // 4)]
+
+
+def _field(axes: Axes, store: _Store, well: str, title: str) -> None:
+    image, labels = _pixels(store, store.sites[well], 0)
+    rows, columns = (
+        slice(max(0, (size - _FIELD) // 2), max(0, (size - _FIELD) // 2) + _FIELD) for size in image.shape[-2:]
+    )
+    outlines = [_outline(label[rows, columns]) for label in labels]
+    axes.imshow(_compose(store, image[:, rows, columns], outlines), interpolation="nearest")
+    axes.set_title(title, loc="left", fontsize=8.5)
+
+
+def _picture(store: _Store, site: Path, side: int) -> Array:
+    """Return a whole field as RGB, its longer side `side` pixels; outlines are averaged, as the image is."""
+    import numpy as np
+
+    levels = len(_ome(site)["multiscales"][0]["datasets"])
+    wanted = 2 * side
+    for level in reversed(range(levels)):
+        image, labels = _pixels(store, site, level)
+        if level == 0 or max(image.shape[-2:]) >= wanted:
+            break
+    scale = max(image.shape[-2:]) / side
+    outlines = [_shrink(_outline(label).astype(np.float32), scale) for label in labels]
+    small = np.stack([_shrink(plane.astype(np.float32), scale) for plane in image])
+    return _compose(store, small, outlines)
+
+
+def _pixels(store: _Store, site: Path, level: int) -> tuple[Array, list[Array]]:
+    """Return channels (c, y, x) and label images (y, x): the first time point, z projected by the maximum."""
+    axes = [axis["name"] for axis in _ome(site)["multiscales"][0]["axes"]]
+    image = _flat(read_array(site / str(level)), axes, keep="cyx")
+    labels = []
+    for name in store.labels:
+        group = site / "labels" / name
+        if (group / str(level)).is_dir():
+            axes = [axis["name"] for axis in _ome(group)["multiscales"][0]["axes"]]
+            labels.append(_flat(read_array(group / str(level)), axes, keep="yx"))
+    return image, labels
+
+
+def _flat(array: Array, axes: Sequence[str], keep: str) -> Array:
+    for place in reversed(range(len(axes))):
+        if axes[place] not in keep:
+            array = array.max(axis=place) if axes[place] == "z" else array.take(0, axis=place)
+    return array
+
+
+def _outline(labels: Array) -> Array:
+    """Return the pixels of labels that touch another label or the background, right or below, as a mask."""
+    import numpy as np
+
+    edge = np.zeros(labels.shape, dtype=bool)
+    for here, there in (((slice(None), slice(-1)), (slice(None), slice(1, None))), ((slice(-1),), (slice(1, None),))):
+        differs = labels[here] != labels[there]
+        edge[here] |= differs & (labels[here] > 0)
+        edge[there] |= differs & (labels[there] > 0)
+    return edge
+
+
+def _shrink(plane: Array, scale: float) -> Array:
+    """Return means over blocks, so that the plane is `scale` times smaller; one that is small already stays."""
+    import numpy as np
+
+    if scale <= 1:
+        return plane
+    for axis in (0, 1):
+        size = plane.shape[axis]
+        starts = np.unique((np.arange(max(1, round(size / scale))) * scale).astype(int))
+        counts = np.diff([*starts, size])
+        sums = np.add.reduceat(plane, starts, axis=axis)
+        plane = sums / (counts[:, None] if axis == 0 else counts)
+    return plane
+
+
+def _compose(store: _Store, image: Array, outlines: Sequence[Array]) -> Array:
+    """Return 8-bit RGB: each channel in its colour, one channel in grey, outlines over them."""
+    import numpy as np
+
+    colours = _COLOURS if len(store.channels) > 1 else ((1.0, 1.0, 1.0),)
+    mixed = np.zeros((*image.shape[-2:], 3), dtype=np.float32)
+    for plane, (low, high), colour in zip(image, store.windows, colours, strict=False):
+        mixed += np.clip((plane[..., None] - low) / (high - low), 0, 1) * np.array(colour, dtype=np.float32)
+    mixed = np.minimum(mixed, 1)
+    for outline, colour in zip(reversed(outlines), reversed(_OUTLINES[: len(outlines)]), strict=True):
+        part = 0.8 * np.asarray(outline, dtype=np.float32)[..., None]
+        mixed = mixed * (1 - part) + part * np.array(colour, dtype=np.float32)
+    return (255 * mixed + 0.5).astype(np.uint8)
+
+
+def _blank(height: int, width: int) -> Array:
+    import numpy as np
+
+    return np.full((height, width, 3), 245, dtype=np.uint8)
+
+
+def _legend(store: _Store) -> str:
+    names = ("blue", "green", "red", "yellow", "magenta", "cyan") if len(store.channels) > 1 else ("grey",)
+    shown = ", ".join(f"{channel} {colour} ({low:.4g} to {high:.4g})" for channel, colour, (low, high)
+                      in zip(store.channels, names, store.windows, strict=False))  # fmt: skip
+    outlined = ", ".join(f"{label} {colour}" for label, colour in zip(store.labels, ("white", "orange"), strict=False))
+    return f"{shown}; outlines: {outlined}" if outlined else shown
