@@ -21,6 +21,8 @@ _COMMANDS = {
     "execute": "hcs_lib.cli.execute:execute",
     "collect": "hcs_lib.cli.collect:collect",
     "verdict": "hcs_lib.cli.collect:verdict",
+    "figures": "hcs_lib.cli.report:figures",
+    "report": "hcs_lib.cli.report:report",
     "verify": "hcs_lib.cli.verify:verify",
 }
 """Commands in the order of the workflow, each with where it lives; nothing is imported to list them."""
