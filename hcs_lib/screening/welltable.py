@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_LAST_TEXT = "sites_left_out"
-"""The last column that is no feature; counts of objects and medians come after it."""
+_SITES = "sites"
+"""Where the columns begin that say how many sites a well has, and what became of them; features come after these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,8 @@ def read_wells(path: Path) -> WellTable:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             header, *rows = csv.reader(file)
-        first = header.index(_LAST_TEXT) + 1
+        after = enumerate(header[header.index(_SITES) :], header.index(_SITES))
+        first = next((index for index, name in after if not name.startswith(_SITES)), len(header))
         numbers = [[float(cell) if cell else np.nan for cell in row[first:]] for row in rows]
     except FileNotFoundError:
         raise UserError(Problem(str(path), "the plate was not collected.", "Run `hcs collect` first.")) from None
