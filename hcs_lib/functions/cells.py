@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hcs_lib.core.declare import image_function
 from hcs_lib.functions.background import estimate_background
 from hcs_lib.functions.checks import require_labels, require_plane, require_positive
+from hcs_lib.functions.declumping import fill_label_holes
 
 
 @image_function(
@@ -97,7 +98,7 @@ def propagate_cells(
     -------
     ndarray of int32
         Cells with the labels of their nuclei. Every nucleus has a cell, which contains it; foreground that is
-        not connected to a nucleus is left out.
+        not connected to a nucleus is left out, and holes within one cell are filled.
 
     Raises
     ------
@@ -122,7 +123,7 @@ def propagate_cells(
     foreground = (height > threshold) | (nuclei > 0)
     if max_distance is not None:
         foreground &= ndimage.distance_transform_edt(nuclei == 0) <= max_distance
-    return _propagate(height, nuclei, foreground, regularisation)
+    return fill_label_holes(_propagate(height, nuclei, foreground, regularisation))
 
 
 def _propagate(

@@ -72,3 +72,21 @@ def fill_holes(mask: NDArray[np.bool_], max_area: float) -> NDArray[np.bool_]:
         fill[side] = False
     filled: NDArray[np.bool_] = mask | fill[holes]
     return filled
+
+
+def fill_label_holes(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Give background that one object alone encloses to that object; what reaches the border is no hole."""
+    from scipy import ndimage
+
+    holes, number = ndimage.label(labels == 0)
+    cross = ndimage.generate_binary_structure(2, 1)
+    beside = ndimage.maximum_filter(labels, footprint=cross)
+    # Background is above every label here, so that the smallest neighbour is an object.
+    smallest = ndimage.minimum_filter(np.where(labels == 0, np.iinfo(np.int32).max, labels), footprint=cross)
+    parts = np.arange(number + 1)
+    highest = ndimage.maximum(beside, holes, parts).astype(np.int32)
+    owner = np.where(ndimage.minimum(smallest, holes, parts) == highest, highest, 0)
+    for side in (holes[0], holes[-1], holes[:, 0], holes[:, -1]):
+        owner[side] = 0
+    filled: NDArray[np.int32] = np.where(labels == 0, owner[holes], labels).astype(np.int32)
+    return filled

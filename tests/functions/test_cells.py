@@ -7,6 +7,7 @@ from scipy.spatial.distance import cdist
 from skimage.segmentation import expand_labels
 
 from hcs_lib.functions.cells import expand_ring, propagate_cells, subtract_labels
+from hcs_lib.functions.declumping import fill_label_holes
 
 LABELS = arrays(
     np.int32, st.tuples(st.integers(1, 14), st.integers(1, 14)), elements=st.integers(0, 5), fill=st.just(0)
@@ -116,3 +117,27 @@ def test_cytoplasm_is_cell_less_nucleus():
     assert subtract_labels(cells, inner=nuclei).tolist() == [[1, 0, 1, 0], [1, 1, 0, 0]]
     with pytest.raises(ValueError, match="do not lie on"):
         subtract_labels(cells, inner=nuclei[:, 1:])
+
+
+def test_holes_of_one_cell_are_filled_and_others_stay():
+    labels = np.zeros((12, 20), np.int32)
+    labels[1:8, 1:8] = 1
+    labels[3:5, 3:5] = 0  # within cell 1
+    labels[1:8, 8:15] = 2
+    labels[4, 7:9] = 0  # between cells 1 and 2
+    labels[9:12, 1:6] = 3
+    labels[10:12, 3] = 0  # open to the border
+    filled = fill_label_holes(labels)
+    expected = labels.copy()
+    expected[3:5, 3:5] = 1
+    np.testing.assert_array_equal(filled, expected)
+
+
+def test_cells_have_no_holes():
+    image = np.zeros((40, 40), np.uint16)
+    image[5:35, 5:35] = 1000
+    image[8:11, 8:11] = 0
+    nuclei = np.zeros((40, 40), np.int32)
+    nuclei[18:23, 18:23] = 7
+    cells = propagate_cells(image, nuclei=nuclei, smoothing=0)
+    assert (cells == 7).sum() == 900
