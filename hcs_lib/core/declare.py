@@ -11,6 +11,7 @@ MemoryType = Literal["numpy", "cupy", "torch", "pyclesperanto"]
 Coupling = Literal["none", "mixes", "reduces", "channel_last"]
 Returns = Literal["image", "labels", "mask", "scalar", "table", "coordinates", "tuple", "list", "other"]
 Axis = Literal["site", "channel", "z", "t"]
+Rows = Literal["objects", "sites"]
 
 
 class ContractRegistry(Protocol):
@@ -59,6 +60,7 @@ class Declaration:
     keeps_scale: bool
     tags: tuple[str, ...]
     columns: str | None
+    rows: Rows
     uncouple: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -81,6 +83,7 @@ def image_function(
     keeps_scale: bool = True,
     tags: tuple[str, ...] = (),
     columns: str | None = None,
+    rows: Rows = "objects",
     uncouple: Mapping[str, Any] | None = None,
 ) -> Callable[[F], F]:
     """Declare a public function as an image function of the registry. The function itself is unchanged.
@@ -114,6 +117,8 @@ def image_function(
     columns
         `module:name` of a function (objects, channel_names, **args) → list of column names, for functions
         that return a table: lets the compiler check names before anything runs.
+    rows
+        What the rows of a table are: objects, or sites, of which a call gives one row.
     uncouple
         Arguments that switch the coupling of slices off.
     """
@@ -121,7 +126,7 @@ def image_function(
         raise ValueError(f"accepts must be (2,), (3,) or (2, 3), not {accepts!r}")
     declaration = Declaration(
         accepts, returns, coupling, memory_type, axis, special_inputs, special_outputs,
-        dtypes, keeps_scale, tags, columns, dict(uncouple or {}),
+        dtypes, keeps_scale, tags, columns, rows, dict(uncouple or {}),
     )  # fmt: skip
 
     def mark(func: F) -> F:

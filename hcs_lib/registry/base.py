@@ -20,7 +20,7 @@ from hcs_lib.registry.execute import ContractExecution
 if TYPE_CHECKING:
     from hcs_lib.registry.entry import FunctionEntry
 
-PROBE_VERSION = 1
+PROBE_VERSION = 2
 """Raised whenever the probe finds anything else than before: files of another version are not used."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from hcs_lib.core.declare import Axis, Coupling, MemoryType, ProcessingContract, Returns
+from hcs_lib.core.declare import Axis, Coupling, MemoryType, ProcessingContract, Returns, Rows
 
 Origin = Literal["probed", "inferred", "declared"]
 
@@ -16,7 +16,8 @@ class Parameter:
     """One parameter of a function, after the image.
 
     `kind` is `keyword`, or `any` for a function that takes arbitrary keywords (`**kwargs`).
-    `default` is None where there is none or where it is no JSON; `required` tells which.
+    `default` is None where there is none or where it is no JSON; `required` tells which. `annotation` is that of
+    the signature; where it has none and the probe called with a guessed number, that of numbers.
     """
 
     name: str
@@ -36,8 +37,10 @@ class FunctionEntry:
         How a pipeline names it, `skimage.filters.gaussian`.
     target
         `module:name`, resolved at first use and only through the registry.
-    accepts, coupling, returns, uncouple, keeps_scale, axis, special_inputs, special_outputs, columns
+    accepts, coupling, returns, uncouple, keeps_scale, axis, special_inputs, special_outputs, columns, rows
         As in `hcs_lib.core.declare.image_function`. `keeps_scale` is None where it could not be measured.
+    resizes
+        Whether its image may have other sides (y, x) than the one it was given.
     keep_scale
         Arguments that make a rescaling function keep the scale of values, `{"preserve_range": true}`.
     dtypes
@@ -66,10 +69,12 @@ class FunctionEntry:
     dtypes: Mapping[str, str] = field(default_factory=dict)
     keeps_scale: bool | None = None
     keep_scale: Mapping[str, Any] = field(default_factory=dict)
+    resizes: bool = False
     axis: Axis | None = None
     special_inputs: tuple[str, ...] = ()
     special_outputs: tuple[str, ...] = ()
     columns: str | None = None
+    rows: Rows = "objects"
     twin: str | None = None
     origin: Origin = "probed"
     device: str = "cpu"

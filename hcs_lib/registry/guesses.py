@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,9 @@ GUESSES: Mapping[str, Callable[[Sample], Any]] = {
 }
 """A value that makes sense for a parameter of this name, whatever the function."""
 
+NUMBERS = "float | Sequence[float]"
+"""The annotation of a parameter that takes a number, or one for each axis."""
+
 ATTEMPTS = ("size", "channel_axis", "footprint", "labels", "mask", "image_test", "image1")
 """Parameters that are guessed too where a call fails without: signatures do not say all that is required."""
 
@@ -139,3 +143,18 @@ def guess_arguments(
             raise NeedsArgumentError(parameter.name)
         arguments[parameter.name] = GUESSES[parameter.name](sample)
     return arguments
+
+
+def annotate_numbers(
+    parameters: tuple[Parameter, ...], overrides: Mapping[str, Any], attempts: Iterable[str | None], sample: Sample
+) -> tuple[Parameter, ...]:
+    """Return the parameters, those without an annotation for which a number (or several) was guessed with one."""
+    tried = set(attempts)
+
+    def numeric(parameter: Parameter) -> bool:
+        if parameter.annotation or parameter.name in overrides or parameter.name not in GUESSES:
+            return False
+        guess = GUESSES[parameter.name](sample) if parameter.required or parameter.name in tried else None
+        return all(isinstance(number, (int, float)) for number in (guess if isinstance(guess, tuple) else (guess,)))
+
+    return tuple(replace(known, annotation=NUMBERS) if numeric(known) else known for known in parameters)

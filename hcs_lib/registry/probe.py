@@ -16,8 +16,8 @@ from hcs_lib.registry import results
 from hcs_lib.registry.base import LibraryRegistryBase
 from hcs_lib.registry.calls import Failure, Subject, is_informative, same, stacked
 from hcs_lib.registry.discover import first_line, first_parameter, parameters_of
-from hcs_lib.registry.entry import FunctionEntry
-from hcs_lib.registry.guesses import ATTEMPTS, NeedsArgumentError
+from hcs_lib.registry.entry import FunctionEntry, Parameter
+from hcs_lib.registry.guesses import ATTEMPTS, NeedsArgumentError, annotate_numbers
 from hcs_lib.registry.samples import Sample, make_noise, make_sample
 
 
@@ -111,13 +111,21 @@ def _measure(subject: Subject, image: str, tags: tuple[str, ...]) -> dict[str, A
         "accepts": accepts,
         "coupling": coupling,
         "returns": results.returned(subject, image, good, accepts),
+        "parameters": _parameters(subject, good),
         "dtypes": results.output_dtypes(good, accepts) | results.further_dtypes(subject, good, accepts[0]),
     }
     if coupling == "mixes" and accepts == (2, 3):
         findings["uncouple"] = _uncoupling(subject, good)
     if _is_nondeterministic(subject, good, accepts[0]):
         findings["tags"] = tuple(sorted({*tags, "nondeterministic"}))
+    findings["resizes"] = results.resizes(good, findings["returns"], accepts)
     return findings | results.scale(subject, trials, findings["returns"], accepts)
+
+
+def _parameters(subject: Subject, good: dict[str, Trial]) -> tuple[Parameter, ...]:
+    first = next(iter(good.values()))
+    attempts = {attempt for trial in good.values() for attempt in trial.attempts.values()}
+    return annotate_numbers(subject.parameters, subject.overrides, attempts, first.plane)
 
 
 def _is_nondeterministic(subject: Subject, good: dict[str, Trial], dimensions: int) -> bool:

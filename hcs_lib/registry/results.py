@@ -143,8 +143,7 @@ def further_dtypes(subject: Subject, good: Mapping[str, Trial], dimensions: int)
     sample, _ = result_of(trial, dimensions)
     found = {}
     for dtype in _FURTHER:
-        cast = Sample(sample.image.astype(dtype), sample.labels, sample.peak)
-        result = subject.call(cast, attempt=trial.attempts.get(dimensions))
+        result = subject.call(sample.cast(dtype), attempt=trial.attempts.get(dimensions))
         if isinstance(result, np.ndarray) or is_scalar(result):
             found[dtype] = np.asarray(result).dtype.name
     return found
@@ -153,6 +152,7 @@ def further_dtypes(subject: Subject, good: Mapping[str, Trial], dimensions: int)
 def scale(subject: Subject, trials: Mapping[str, Trial], returns: Returns, accepts: tuple[int, ...]) -> dict[str, Any]:
     """Find whether integers keep their scale: compare with the same numbers as floats, and with floats in [0, 1].
 
+    The scale may depend neither on the range of the dtype nor on that of the data: a stretch keeps none.
     Labels, masks and points carry no intensities and count as kept. A scalar is no pixel: it is kept, or None.
     None too where neither comparison decides.
     """
@@ -186,6 +186,12 @@ def _keeps(subject: Subject, trial: Trial, dtype: str, dimensions: int, **extra:
     if isinstance(integers, Failure):
         return None
     values = np.asarray(integers)
+    if dtype == "uint8":
+        if not _same_modulo(values, subject.call(sample.cast("uint16"), attempt=attempt, **extra)):
+            return False
+    elif _fills_bounds(values) and _fills_bounds(subject.call(sample.narrowed(), attempt=attempt, **extra)):
+        # Not asked of uint8, which reaches its bounds by wrapping round.
+        return False
     if values.dtype == dtype:
         return True
     floats = subject.call(sample.scaled(1.0), attempt=attempt, **extra)
@@ -199,3 +205,32 @@ def _keeps(subject: Subject, trial: Trial, dtype: str, dimensions: int, **extra:
         return not (isinstance(unit, np.ndarray) and np.abs(unit - values.astype(np.float64)).max() <= 1)
     within = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
     return None if within == 0 else within > 1 + 1e-6
+
+
+def _same_modulo(narrow: np.ndarray, wide: Any) -> bool:
+    """Compare what came of the same numbers as uint8 and as uint16; integers as far as uint8 can tell.
+
+    That takes sums that wrap round, and the inverse of an image, for the same.
+    """
+    if isinstance(wide, Failure):
+        return True
+    other = np.asarray(wide)
+    if narrow.shape == other.shape and narrow.dtype.kind in "iu" and other.dtype.kind in "iu":
+        return not ((other.astype(np.int64) - narrow.astype(np.int64)) % 256).any()
+    return same(narrow, other)
+
+
+def _fills_bounds(values: Any) -> bool:
+    """Tell whether pixels reach from bound to bound of their integer dtype, or floats just to 1."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf" or len(np.unique(values)) <= 2:
+        return False
+    if values.dtype.kind == "f":
+        return float(np.abs(values).max()) == 1.0
+    bounds = np.iinfo(values.dtype)
+    return (int(values.min()), int(values.max())) == (bounds.min, bounds.max)
+
+
+def resizes(good: Mapping[str, Trial], returns: Returns, accepts: tuple[int, ...]) -> bool:
+    """Tell whether an image comes back with other sides than it had."""
+    sample, result = result_of(_primary(good, accepts[0])[1], accepts[0])
+    return returns in ("image", "labels", "mask") and result.shape[-2:] != sample.shape[-2:]

@@ -67,6 +67,15 @@ class Sample:
         image[index] = image[index][::-1, ::-1]
         return Sample(image, self.labels, self.peak)
 
+    def cast(self, dtype: str) -> Sample:
+        """Return the sample with the same numbers in another dtype."""
+        return Sample(self.image.astype(dtype), self.labels, self.peak)
+
+    def narrowed(self) -> Sample:
+        """Return a sample of integers with a third of the range, above zero."""
+        image = self.image // 3 + self.peak // 10
+        return Sample(image.astype(self.image.dtype), self.labels, image.max().item())
+
     def scaled(self, peak: float) -> Sample:
         """Return the sample as float64, divided by `peak`."""
         return Sample(self.image.astype(np.float64) / peak, self.labels, self.peak / peak)

@@ -66,6 +66,24 @@ def test_scale_is_measured_and_how_to_keep_it(probed):
     assert probed["smooth"].keep_scale == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("stretch", False), ("stretch_to_dtype", False), ("logarithm", False), ("invert", True), ("wrap", True),
+     ("chatty", True)],
+)  # fmt: skip
+def test_the_scale_depends_neither_on_the_data_nor_on_the_dtype(probed, name, kept):
+    assert probed[name].keeps_scale is kept
+
+
+def test_images_of_another_size_are_told(probed):
+    assert {name for name, entry in probed.items() if entry.resizes} == {"halve"}
+    assert probed["halve"].returns == "image"
+
+
+def test_parameters_that_take_numbers_are_told(probed):
+    assert [parameter.annotation for parameter in probed["blur"].parameters] == ["float | Sequence[float]", ""]
+
+
 def test_uncoupling_is_proven(probed):
     assert probed["slicewise"].uncouple == {"axes": [-2, -1]}
     assert probed["smooth"].uncouple == {}

@@ -23,13 +23,18 @@ AXES = {"axes": [-2, -1]}
 
 KNOWN = [
     # id, accepts, coupling, returns, keeps_scale, keep_scale, uncouple
-    ("skimage.exposure.adjust_gamma", (2, 3), "none", "image", True, {}, {}),
+    ("skimage.exposure.adjust_gamma", (2, 3), "none", "image", False, {}, {}),
+    ("skimage.exposure.adjust_log", (2, 3), "none", "image", False, {}, {}),
+    ("skimage.exposure.adjust_sigmoid", (2, 3), "none", "image", False, {}, {}),
     ("skimage.exposure.equalize_adapthist", (2, 3), "mixes", "image", False, {}, {}),
     ("skimage.exposure.match_histograms", (2, 3), "mixes", "image", True, {}, {}),
+    ("skimage.exposure.rescale_intensity", (2, 3), "mixes", "image", False, {}, {}),
     ("skimage.feature.canny", (2,), "none", "mask", True, {}, {}),
     ("skimage.feature.peak_local_max", (2, 3), "mixes", "coordinates", True, {}, {}),
     ("skimage.filters.gaussian", (2, 3), "mixes", "image", False, KEEP, {}),
     ("skimage.filters.median", (2, 3), "mixes", "image", True, {}, {}),
+    ("skimage.filters.rank.autolevel", (2, 3), "mixes", "image", False, {}, {}),
+    ("skimage.filters.rank.equalize", (2, 3), "mixes", "image", False, {}, {}),
     ("skimage.filters.rank.mean", (2, 3), "mixes", "image", True, {}, {}),
     ("skimage.filters.sobel", (2, 3), "mixes", "image", False, {}, {}),
     ("skimage.filters.threshold_otsu", (2, 3), "mixes", "scalar", True, {}, {}),
@@ -67,6 +72,13 @@ def test_known_truths(known):
     entry = RegistryService().entry(known[0])
     found = (entry.accepts, entry.coupling, entry.returns, entry.keeps_scale, entry.keep_scale, entry.uncouple)
     assert found == known[1:]
+
+
+def test_sizes_that_change():
+    entry = RegistryService().entry
+    resizing = ("skimage.transform.resize", "skimage.transform.downscale_local_mean", "scipy.ndimage.zoom")
+    assert all(entry(name).resizes for name in resizing)
+    assert not any(entry(name).resizes for name in ("skimage.transform.rotate", "scipy.ndimage.shift"))
 
 
 def test_dtypes_of_results():

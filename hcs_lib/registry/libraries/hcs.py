@@ -92,6 +92,7 @@ class HcsRegistry(LibraryRegistryBase):
             special_inputs=declared.special_inputs,
             special_outputs=declared.special_outputs,
             columns=declared.columns,
+            rows=declared.rows,
             origin="declared",
             source_digest=digest_,
             dependencies=dependencies(module, _PACKAGE),

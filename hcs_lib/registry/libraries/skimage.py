@@ -51,8 +51,10 @@ class SkimageRegistry(LibraryRegistryBase):
         "image_true", "input_arr", "label", "label_field", "label_image", "label_img", "labels", "radon_image",
         "reference_image", "s1", "seed", "volume",
     })  # fmt: skip
-    # Defaults meant for large images take seconds a call; smaller ones show the same behaviour.
+    # Defaults meant for large images take seconds a call; smaller ones show the same behaviour. That of a gamma of 1
+    # shows none.
     PROBE_ARGUMENTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "adjust_gamma": {"gamma": 2},
         "blob_dog": {"max_sigma": 4},
         "blob_doh": {"max_sigma": 4, "num_sigma": 3},
         "blob_log": {"max_sigma": 4, "num_sigma": 3},

@@ -56,6 +56,40 @@ def rescale(image, preserve_range=False):
     return ndimage.uniform_filter(image / peak, 3)
 
 
+def stretch(image):
+    low, high = image.min(), image.max()
+    return (image.astype(np.float64) - low) / (float(high) - low)
+
+
+def stretch_to_dtype(image):
+    if image.dtype.kind not in "iu":
+        return image * 1.0
+    return (stretch(image) * np.iinfo(image.dtype).max).astype(image.dtype)
+
+
+def logarithm(image):
+    if image.dtype.kind not in "iu":
+        return np.log2(1 + image)
+    top = np.iinfo(image.dtype).max
+    return (np.log2(1 + image / top) * top).astype(image.dtype)
+
+
+def invert(image):
+    return ~image if image.dtype.kind in "iu" else 1.0 - image
+
+
+def wrap(image):
+    return image + image if image.dtype.kind in "iu" else image * 2.0
+
+
+def halve(image):
+    return image[..., ::2, ::2] * 1
+
+
+def blur(image, size, labels):
+    return ndimage.uniform_filter(image.astype(np.float64), size)
+
+
 def threshold(image):
     return image.mean()
 
