@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hcs_lib.core.errors import MachineError
+from hcs_lib.core.errors import Terminated
 from hcs_lib.core.files import read_json
 
 if TYPE_CHECKING:
@@ -62,5 +62,6 @@ def _report(receipt: Receipt, kept: bool) -> None:
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:
-    # As an error of the machine: the well in flight is left unfinished, and not counted as a crash of its own.
-    raise MachineError("ended by SIGTERM; run it again.")
+    # The well in flight is left unfinished, and not counted as a crash of its own; that takes a moment.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated("ended by SIGTERM; run it again.")

@@ -8,7 +8,7 @@ import sys
 import click
 
 from hcs_lib import __version__
-from hcs_lib.core.errors import HcsError
+from hcs_lib.core.errors import HcsError, Terminated
 
 _COMMANDS = {
     "doctor": "hcs_lib.cli.doctor:doctor",
@@ -54,7 +54,7 @@ def main() -> None:
     """Run the program; turn our errors into one message on standard error and an exit status."""
     try:
         cli()
-    except HcsError as error:
+    except (HcsError, Terminated) as error:
         for line in str(error).splitlines():
             click.echo(f"hcs: {line}", err=True)
         sys.exit(error.exit_code)

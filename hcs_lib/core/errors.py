@@ -81,6 +81,12 @@ class MachineError(HcsError, RuntimeError):
     exit_code = 3
 
 
+class Terminated(BaseException):
+    """The process was asked to end, by SIGTERM. No `except Exception`, a function's least of all, may swallow it."""
+
+    exit_code = MachineError.exit_code
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """Return a sentence that offers the candidates most like `name`, or an empty string."""
     close = difflib.get_close_matches(name, list(candidates), n=3, cutoff=0.6)

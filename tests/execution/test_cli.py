@@ -82,3 +82,35 @@ def test_sigterm_leaves_no_half_well_and_counts_no_death(bench: Any, hcs: Hcs) -
     # A journal that was opened and not yet written counts for nothing.
     assert {journal.read_text() for journal in (bench.results / "work").rglob("journal.json")} <= {""}
     assert hcs(bench.manifest).out.count(": done in ") >= 1
+
+
+# Ends its own process while a library does something, as a scheduler would, below handlers that catch every error.
+ENDED = """
+import importlib, os, signal, sys, time
+module, *path, name = sys.argv.pop(1).split(":")
+owner = importlib.import_module(module)
+for part in path:
+    owner = getattr(owner, part)
+
+def end(*_args, **_kwargs):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+    except Exception as error:
+        raise ValueError("swallowed") from error
+
+setattr(owner, name, end)
+from hcs_lib.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("place", ["tifffile:TiffPage:asarray", "skimage.measure:label"])
+def test_sigterm_in_a_library_is_no_failure_of_the_data(bench: Any, hcs: Hcs, place: str) -> None:
+    command = [sys.executable, "-c", ENDED, place, "execute", str(bench.manifest)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (3, "hcs: ended by SIGTERM; run it again.\n")
+    assert done.stdout == ""
+    assert not list((bench.results / "receipts").rglob("*.json"))
+    assert not list((bench.results / "work").rglob("*.json"))
+    assert hcs(bench.manifest).out.count(": done in ") == 3
