@@ -60,7 +60,10 @@ def _deaths(file: IO[str], digest: str) -> int:
         past = json.load(file)
     except ValueError:
         return 0
-    return int(past["deaths"]) + 1 if past["context_digest"] == digest else 0
+    match past:
+        case {"context_digest": str(executed), "deaths": int(deaths)} if executed == digest:
+            return deaths + 1
+    return 0
 
 
 def _record(file: IO[str], digest: str, deaths: int) -> None:

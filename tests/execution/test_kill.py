@@ -177,3 +177,14 @@ def test_well_that_another_process_executes_is_left_alone(tmp_path: Path) -> Non
         with pytest.raises(MachineError, match="another process"), in_flight(folder, "x"):
             pass
         assert (folder / "new").exists()
+
+
+@pytest.mark.parametrize("journal", ["{}", "[]", "3", "null", '{"context_digest": "x"}', '{"deaths": 2}',
+                                     '{"context_digest": "x", "deaths": "many"}', '{"context_digest"'])  # fmt: skip
+def test_a_journal_of_another_shape_is_none(tmp_path: Path, journal: str) -> None:
+    folder = tmp_path / "A01"
+    folder.mkdir()
+    (folder / "journal.json").write_text(journal)
+    with in_flight(folder, "x") as deaths:
+        assert deaths == 0
+    assert not folder.exists()
