@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _CHANGED = "The file changed after the plate was indexed. Index, compile and execute again."
+_MEND = (
+    "Mend the file and run again: `hcs index`, `hcs compile`, `hcs execute`; "
+    "if it is then as it was when indexed, `hcs execute … --retry-failed`."
+)
 
 
 class Planes:
@@ -49,7 +55,7 @@ class Planes:
         DataError
             Of kind `bad_plane`: absent, damaged, of another shape or dtype, or changed since it was indexed.
         MachineError
-            Where the raw plate cannot be reached.
+            Where the raw plate cannot be reached, or holds none of the well's files.
         """
         if coordinates not in self._held:
             self._held[coordinates] = self._load(self._refs[coordinates])
@@ -70,7 +76,7 @@ class Planes:
         try:
             plane = read_plane(self._raw, ref.file, ref.page)
         except DataError as error:
-            raise DataError(str(error), kind="bad_plane", site=ref.site) from None
+            raise DataError(f"{error} {_MEND}", kind="bad_plane", site=ref.site) from None
         shape, dtype = self._context.plane_shape, self._context.plane_dtype
         if plane.shape != shape or plane.dtype.name != dtype:
             raise self._bad(
@@ -86,10 +92,17 @@ class Planes:
         path = self._raw / ref.file
         try:
             found = path.stat()
+            if not os.access(path, os.R_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
-            if not self._raw.is_dir():
-                raise MachineError(f"The raw plate at {self._raw} cannot be reached any more.") from None
-            raise self._bad(ref, f"{error.strerror}.") from None
+            # A mount point without its mount is an empty folder: the well's data are not bad, they are elsewhere.
+            if not any(os.access(self._raw / other.file, os.R_OK) for other in self._context.planes):
+                raise MachineError(
+                    f"The raw plate at {self._raw} holds none of the files of well {self._context.axis_id} that were "
+                    f"indexed ({ref.file}: {error.strerror}). Mount it, or say where it is with --raw; if the files "
+                    "are gone for good, index and compile again."
+                ) from None
+            raise self._bad(ref, f"{error.strerror}. {_MEND}") from None
         if found.st_size != ref.size:
             raise self._bad(ref, f"{found.st_size} bytes, {ref.size} when indexed. {_CHANGED}")
         if ref.mtime_ns is not None and found.st_mtime_ns != ref.mtime_ns:

@@ -393,3 +393,39 @@ def test_well_without_objects_is_done_with_an_empty_table(bench: Any) -> None:
     assert empty.schema.names == full.schema.names
     assert str(empty.schema.field("Metadata_Well").type) == "string"
     assert read_image(bench.group("C11", 1), "nuclei").max() == 0
+
+
+def test_a_mount_point_without_its_plate_is_a_failure_of_the_machine(bench: Any) -> None:
+    moved = bench.folder / "moved"
+    shutil.move(bench.raw, moved)
+    bench.raw.mkdir()
+    (bench.raw / "UNMOUNTED").touch()
+    with pytest.raises(MachineError, match=r"holds none of the files of well A01 .*--raw"):
+        execute_manifest(bench.manifest)
+    assert not list((bench.results / "receipts").rglob("*.json"))
+    execute_manifest(bench.manifest, raw=moved)
+    assert bench.receipt_path("C11").exists()
+
+
+@pytest.mark.parametrize("fault", ["missing", "undecodable"])
+def test_a_bad_plane_that_shows_itself_late_says_what_to_do(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    path = bench.raw / bench.file("B02", 2, "GFP")
+    if fault == "missing":
+        path.rename(bench.folder / "away.tif")
+    else:
+
+        def damaged(*_args: Any, **_kwargs: Any) -> None:
+            raise ZeroDivisionError("bad unpacking")
+
+        monkeypatch.setattr(tifffile.TiffPage, "asarray", damaged)
+    receipt = execute_well(bench.context_path("B02"))
+    assert receipt.failure is not None
+    assert receipt.failure.kind == "bad_plane"
+    assert "Mend the file and run again" in receipt.reason
+    assert "--retry-failed" in receipt.reason
+    monkeypatch.undo()
+    if fault == "missing":
+        (bench.folder / "away.tif").rename(path)
+    assert execute_well(bench.context_path("B02"), retry_failed=True).status == "done"
