@@ -87,19 +87,12 @@ def execute_manifest(
     wells = {}
     for well, digest in manifest.wells.items():
         folders = WellFolders(plate, manifest.stage, well)
-        receipt = _kept(folders, digest, retry_failed)
-        if receipt is not None:
-            if report:
-                report(receipt, True)
-        else:
-            context = FrozenContext.load(folders.context)
-            if context.digest != digest:
-                raise UserError(
-                    Problem(
-                        str(folders.context), "The context is not the one in the manifest.", "Run `hcs compile` again."
-                    )
-                )
-            receipt = _execute(folders.context, context, folders, raw, retry_failed, report)
+        context = FrozenContext.load(folders.context)
+        if context.digest != digest:
+            raise UserError(
+                Problem(str(folders.context), "The context is not the one in the manifest.", "Run `hcs compile` again.")
+            )
+        receipt = _execute(folders.context, context, folders, raw, retry_failed, report)
         wells[well] = {"context_digest": receipt.context_digest, "status": receipt.status}
     batch = BatchReceipt(plate=manifest.plate, stage=manifest.stage, batch=manifest.batch, wells=wells)
     write_json(plate / "receipts" / manifest.stage / "batches" / f"{manifest.batch}.json", batch.to_json())
@@ -117,8 +110,8 @@ def _folders(context_path: Path, context: FrozenContext, results: Path | None) -
     return WellFolders(path.parents[2], path.parent.name, path.stem)
 
 
-def _kept(folders: WellFolders, digest: str, retry_failed: bool) -> Receipt | None:
-    receipt = receipts.kept(folders, digest, retry_failed=retry_failed)
+def _kept(folders: WellFolders, context: FrozenContext, digest: str, retry_failed: bool) -> Receipt | None:
+    receipt = receipts.kept(folders, context, digest, retry_failed=retry_failed)
     if receipt is not None and folders.work.exists():
         # A process died between its receipt and its last breath: the well is done, its work folder is left.
         with suppress(MachineError), in_flight(folders.work, digest, forget=True):
@@ -136,7 +129,7 @@ def _execute(
 ) -> Receipt:
     check_context(context, context_path, folders)
     digest = context.digest
-    receipt = _kept(folders, digest, retry_failed)
+    receipt = _kept(folders, context, digest, retry_failed)
     keep = receipt is not None
     if receipt is None:
         limit_threads(context.threads)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +123,18 @@ def targets(context: FrozenContext) -> list[str]:
     """Return every path that the context writes, relative to the plate's results."""
     tables = [plan.table.path for plan in context.step_plans.values() if plan.table]
     return [*(f"{store.path}/{group}" for store in stores(context) for group in store.groups.values()), *tables]
+
+
+def planned(context: FrozenContext, left_out: Collection[int]) -> set[str]:
+    """Return the path of every output that a finished well has, relative to the plate's results."""
+    absent = {str(site) for site in left_out}
+    images = {
+        f"{store.path}/{group}" + (f"/labels/{store.label}" if store.label else "")
+        for store in stores(context)
+        for field, group in store.groups.items()
+        if field not in absent
+    }
+    return images | {plan.table.path for plan in context.step_plans.values() if plan.table}
 
 
 def stores(context: FrozenContext) -> list[ZarrStore]:

@@ -14,13 +14,15 @@ from hcs_lib.contexts.receipts import Failure, Output, Receipt, SiteRecord
 from hcs_lib.core.canonical import measure_tree
 from hcs_lib.core.errors import DataError
 from hcs_lib.execution.folders import WellFolders
+from hcs_lib.execution.outputs import planned
 from hcs_lib.execution.well import sites_of
 
 
-def kept(folders: WellFolders, digest: str, *, retry_failed: bool) -> Receipt | None:
+def kept(folders: WellFolders, context: FrozenContext, digest: str, *, retry_failed: bool) -> Receipt | None:
     """Return the receipt of a well that need not be done again, or None.
 
-    It must stand for this context; and what it names must be there, file by file and byte by byte in number.
+    It must stand for this context and name all that the context plans; and what it names must be there, file by
+    file and byte by byte in number.
     A failure of the data stays a failure until it is asked for again.
     """
     receipt = Receipt.load(folders.receipt)
@@ -28,6 +30,9 @@ def kept(folders: WellFolders, digest: str, *, retry_failed: bool) -> Receipt | 
         return None
     if receipt.status == "failed":
         return None if retry_failed else receipt
+    left_out = {site.site for site in receipt.sites if site.status == "skipped"}
+    if {output.path for output in receipt.outputs} != planned(context, left_out):
+        return None
     there = all(
         measure_tree(folders.results / output.path) == (output.files, output.bytes) for output in receipt.outputs
     )

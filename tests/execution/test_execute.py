@@ -6,7 +6,10 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -429,3 +432,30 @@ def test_a_bad_plane_that_shows_itself_late_says_what_to_do(
     if fault == "missing":
         (bench.folder / "away.tif").rename(path)
     assert execute_well(bench.context_path("B02"), retry_failed=True).status == "done"
+
+
+def without_outputs(receipt: dict[str, Any]) -> None:
+    receipt["outputs"] = []
+
+
+def without_labels(receipt: dict[str, Any]) -> None:
+    receipt["outputs"] = [output for output in receipt["outputs"] if output["kind"] != "labels"]
+
+
+@pytest.mark.parametrize("forget", [without_outputs, without_labels])
+def test_a_receipt_that_does_not_name_every_output_is_not_kept(
+    bench: Any, forget: Callable[[dict[str, Any]], None]
+) -> None:
+    execute_manifest(bench.manifest)
+    receipt = json.loads(bench.receipt_path("B02").read_text())
+    forget(receipt)
+    bench.receipt_path("B02").write_text(json.dumps(receipt))
+    assert redone(bench, lambda: execute_manifest(bench.manifest)) == {"B02"}
+
+
+def test_a_well_is_kept_without_the_outputs_of_a_site_that_was_left_out(bench: Any) -> None:
+    bench.compile(bad_planes="skip_site")
+    (bench.raw / bench.file("B02", 2, "GFP")).unlink()
+    execute_manifest(bench.manifest)
+    assert not bench.group("B02", 2).exists()
+    assert redone(bench, lambda: execute_manifest(bench.manifest)) == set()
