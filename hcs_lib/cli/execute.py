@@ -51,12 +51,9 @@ def _report(receipt: Receipt, kept: bool) -> None:
     elif kept:
         click.echo(f"{name}: kept")
     else:
-        counts: dict[str, int] = {}
-        for site in receipt.sites:
-            for label, count in site.counts.items():
-                counts[label] = counts.get(label, 0) + count
         seconds = sum(receipt.seconds.values())
-        click.echo(", ".join([f"{name}: done in {seconds:.2f} s", *(f"{n} {label}" for label, n in counts.items())]))
+        counts = (f"{count} {label}" for label, count in receipt.counts.items())
+        click.echo(", ".join([f"{name}: done in {seconds:.2f} s", *counts]))
         for warning in receipt.warnings:
             click.echo(f"{name}: {warning}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from hcs_lib.core.files import write_json
 from hcs_lib.core.frozen import Frozen, FrozenDict
@@ -45,6 +45,8 @@ class Receipt(Frozen):
     """What was done for one well in one stage.
 
     `planes` maps `file#page` of every plane that was read to the SHA-256 of the bytes of its pixels.
+    `counts` maps label names to objects in the whole well, those of merged sites too; a name whose step did not
+    run is absent.
     `seconds` maps step names to wall seconds. Receipts carry times and are not byte-identical between runs.
     """
 
@@ -58,6 +60,7 @@ class Receipt(Frozen):
     failure: Failure | None
     outputs: tuple[Output, ...]
     sites: tuple[SiteRecord, ...]
+    counts: FrozenDict = Field(default_factory=dict)
     planes: FrozenDict
     device: FrozenDict
     versions: FrozenDict

@@ -174,6 +174,7 @@ def _run(
             started,
             outputs=staging.describe(),
             sites=run.sites(),
+            counts=run.counts(),
             planes=hashes,
             seconds=run.seconds,
             warnings=tuple(run.warnings),

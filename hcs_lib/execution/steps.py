@@ -27,9 +27,9 @@ _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, e
 
 
 class StepResult(NamedTuple):
-    """What a step left beside its values: objects counted by label name and site, and warnings."""
+    """What a step left beside its values: objects counted by label name and site (None: merged), and warnings."""
 
-    counts: dict[tuple[str, int], int]
+    counts: dict[tuple[str, int | None], int]
     warnings: tuple[str, ...]
 
 
@@ -51,7 +51,7 @@ class Steps:
         MachineError, MemoryError
             Where the machine fails.
         """
-        counts: dict[tuple[str, int], int] = {}
+        counts: dict[tuple[str, int | None], int] = {}
         heard: dict[str, None] = {}
         for group in prepare_patterns_and_functions(plan, calls):
             for at in group.calls:
@@ -134,7 +134,7 @@ class Steps:
         result: Any,
         specials: Mapping[str, Any],
         shape: tuple[int, ...],
-        counts: dict[tuple[str, int], int],
+        counts: dict[tuple[str, int | None], int],
     ) -> None:
         for slot, name in plan.special_outputs.items():
             if slot in specials:
@@ -196,11 +196,9 @@ def _as_table(table: Any) -> dict[str, Any]:
     return dict(table)
 
 
-def _count(counts: dict[tuple[str, int], int], name: str, at: Coordinates, labels: Array) -> None:
+def _count(counts: dict[tuple[str, int | None], int], name: str, at: Coordinates, labels: Array) -> None:
     import numpy as np
 
-    if at.site is None:
-        return
     top = int(labels.max(initial=0))
     # Sorting is slower than counting, which needs memory for every value up to the highest.
     objects = np.unique(labels[labels > 0]) if top > labels.size else np.flatnonzero(np.bincount(labels.ravel())[1:])

@@ -58,7 +58,7 @@ class WellRun:
         self._planes = Planes(context, raw)
         self._values = Values(self._plans)
         self._steps = Steps(self._planes, self._values, functions)
-        self._counts: dict[tuple[str, int], int] = {}
+        self._counts: dict[tuple[str, int | None], int] = {}
         self._left_out: dict[int, str] = {}
         self._raw_written: set[int] = set()
         self.seconds: dict[str, float] = {}
@@ -114,6 +114,14 @@ class WellRun:
                 )
             )
         return tuple(records)
+
+    def counts(self) -> dict[str, int]:
+        """Return the objects of the well by label name, in the sites that were not left out."""
+        totals: dict[str, int] = {}
+        for (name, site), count in self._counts.items():
+            if site not in self._left_out:
+                totals[name] = totals.get(name, 0) + count
+        return totals
 
     def _sites(self) -> list[int]:
         return [site for site in sites_of(self._context) if site not in self._left_out]

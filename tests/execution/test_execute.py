@@ -459,3 +459,11 @@ def test_a_well_is_kept_without_the_outputs_of_a_site_that_was_left_out(bench: A
     execute_manifest(bench.manifest)
     assert not bench.group("B02", 2).exists()
     assert redone(bench, lambda: execute_manifest(bench.manifest)) == set()
+
+
+def test_counts_of_a_well_leave_out_what_its_sites_leave_out(bench: Any) -> None:
+    bench.compile(bad_planes="skip_site")
+    (bench.raw / bench.file("B02", 2, "GFP")).unlink()
+    for well, sites in (("A01", (1, 2)), ("B02", (1,))):
+        receipt = execute_well(bench.context_path(well))
+        assert dict(receipt.counts) == {"nuclei": sum(int(expected_labels(bench, well, site).max()) for site in sites)}

@@ -94,7 +94,8 @@ def test_sites_are_merged_into_one_image(bench: Any, plan_step: Any, plan_call: 
     assert image.dtype == np.uint16
     np.testing.assert_array_equal(image, expected[None])
     np.testing.assert_array_equal(read_image(results / "demo.zarr/A/01/all", "nuclei"), expected > 200)
-    assert [(site.site, site.status) for site in done.sites()] == [(1, "done"), (2, "done")]
+    assert [(site.site, site.status, dict(site.counts)) for site in done.sites()] == [(1, "done", {}), (2, "done", {})]
+    assert done.counts() == {"nuclei": 1}
 
 
 def test_well_is_left_out_where_a_step_needs_all_sites(bench: Any, plan_step: Any, plan_call: Any) -> None:
