@@ -16,12 +16,15 @@ SOURCES = (
     "execution",
     "plates/reading.py",
     "plates/tiff.py",
+    "registry/base.py",
     "registry/execute.py",
+    "registry/libraries",
+    "registry/service.py",
     "storage",
 )
 """Folders and files of `hcs_lib` whose code the bytes of a result depend on, whatever the pipeline calls."""
 
-DISTRIBUTIONS = ("imagecodecs", "numpy", "pyarrow", "tifffile", "zarr")
+DISTRIBUTIONS = ("imagecodecs", "numcodecs", "numpy", "pyarrow", "tifffile", "zarr")
 """What pixels and tables are read and written with."""
 
 

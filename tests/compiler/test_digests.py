@@ -228,7 +228,7 @@ def test_the_engine_is_its_sources(tmp_path: Path) -> None:
 
 def test_the_engine_that_is_installed() -> None:
     engine = current_engine()
-    assert set(engine.versions) == {"imagecodecs", "numpy", "pyarrow", "tifffile", "zarr"}
+    assert set(engine.versions) == {"imagecodecs", "numcodecs", "numpy", "pyarrow", "tifffile", "zarr"}
     assert engine.digest == digest_sources(Path(hcs_lib.__file__).parent)
 
 

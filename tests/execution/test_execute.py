@@ -18,7 +18,7 @@ import tifffile
 from skimage.measure import label, regionprops_table
 
 from hcs_lib.contexts.context import Engine
-from hcs_lib.contexts.engine import current_engine
+from hcs_lib.contexts.engine import SOURCES, current_engine
 from hcs_lib.contexts.receipts import Receipt
 from hcs_lib.core.errors import MachineError, UserError
 from hcs_lib.execution.execute import execute_manifest, execute_well
@@ -467,3 +467,26 @@ def test_counts_of_a_well_leave_out_what_its_sites_leave_out(bench: Any) -> None
     for well, sites in (("A01", (1, 2)), ("B02", (1,))):
         receipt = execute_well(bench.context_path(well))
         assert dict(receipt.counts) == {"nuclei": sum(int(expected_labels(bench, well, site).max()) for site in sites)}
+
+
+LOADED = """
+import sys
+from pathlib import Path
+from hcs_lib.execution.execute import execute_manifest
+execute_manifest(Path(sys.argv[1]))
+import hcs_lib
+root = Path(hcs_lib.__file__).parent
+for name, module in sys.modules.items():
+    if name.startswith("hcs_lib") and module.__file__:
+        print(Path(module.__file__).relative_to(root).as_posix())
+"""
+
+
+def test_the_engine_is_all_that_executes(bench: Any) -> None:
+    """What a well is executed with is digested, but for what cannot change the bytes of a result."""
+    done = subprocess.run([sys.executable, "-c", LOADED, bench.manifest], capture_output=True, text=True, check=True)
+    loaded = {file for file in done.stdout.split() if not file.endswith("__init__.py")}
+    assert {"execution/steps.py", "registry/base.py", "registry/libraries/skimage.py"} <= loaded
+    others = {file for file in loaded if not any(PurePosixPath(file).is_relative_to(source) for source in SOURCES)}
+    # Of descriptions beside the pixels; of entries, which are looked up when compiling.
+    assert others == {"plates/metaseries.py", "registry/cache.py", "registry/entry.py"}
