@@ -21,7 +21,7 @@ def print_context(context: FrozenContext) -> None:
     pixel = f"{context.metadata.pixel_size_um:g} µm" if context.metadata.pixel_size_um else "unknown size"
     console.print(
         Text(
-            f"{context.plate} {context.axis_id}, stage {context.stage}, pipeline {context.pipeline}\n"
+            f"{context.plate} {context.axis_id}, stage {context.stage}\n"
             f"digest {context.digest}\n"
             f"{len(context.planes)} planes of {context.plane_shape[0]} × {context.plane_shape[1]} "
             f"{context.plane_dtype}{bad}; pixels of {pixel}; channels {', '.join(context.metadata.channel_names)}"

@@ -203,7 +203,6 @@ class DraftContext:
             plate=index.plate,
             axis_id=well,
             stage=settings.stage,
-            pipeline=self.pipeline.model.name,
             engine=settings.engine,
             threads=1,
             bad_planes=settings.bad_planes,

@@ -82,7 +82,6 @@ class FrozenContext(Frozen):
     plate: str
     axis_id: str
     stage: str
-    pipeline: str
     engine: Engine
     threads: int
     bad_planes: BadPlanes

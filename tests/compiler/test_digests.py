@@ -35,6 +35,7 @@ ALL = {"B02", "B03", "C02"}
     "same",
     [
         "# a comment\n",
+        "name: other\n",
         "func: {args: {min_diameter: 8 um}, call: fake.segment}",
         "func: [{call: fake.segment, args: {min_diameter: 8 um}}]",
         "enabled: true\n    slice_by_slice: false",
@@ -46,6 +47,8 @@ def test_what_says_the_same_changes_no_digest(fake: SimpleNamespace, same: str) 
     text = fake.nuclei
     if same.startswith("func"):
         text = text.replace("func: {call: fake.segment, args: {min_diameter: 8 um}}", same)
+    elif same.startswith("name"):
+        text = text.replace("name: demo\n", same)
     elif same.startswith("enabled"):
         text = text.replace("channels: [DNA]", f"channels: [DNA]\n    {same}")
     else:
@@ -59,7 +62,6 @@ def test_what_says_the_same_changes_no_digest(fake: SimpleNamespace, same: str) 
     [
         ("8 um", "9 um"),
         ("name: nuclei\n", "name: nuclear\n"),
-        ("name: demo", "name: other"),
         ("channels: [DNA]", "channels: [GFP]"),
         ("labels: nuclei}\n  -", "labels: dots}\n  -"),
     ],

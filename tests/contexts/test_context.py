@@ -32,7 +32,7 @@ def plan(index: int, **facts: Any) -> StepPlan:
 
 def make_context(steps: int = 2, **facts: Any) -> FrozenContext:
     fields: dict[str, Any] = {
-        "plate": "demo", "axis_id": "B02", "stage": "s01-cpu", "pipeline": "p",
+        "plate": "demo", "axis_id": "B02", "stage": "s01-cpu",
         "engine": Engine(digest="e", versions={"numpy": "2"}), "threads": 1, "bad_planes": "fail",
         "plane_shape": (64, 80), "plane_dtype": "uint16",
         "metadata": ImageMetadata(

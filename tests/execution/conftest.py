@@ -228,7 +228,6 @@ class Bench:
             "plate": "demo",
             "axis_id": well,
             "stage": STAGE,
-            "pipeline": "objects",
             "engine": current_engine(),
             "threads": 1,
             "bad_planes": "fail",
