@@ -14,8 +14,7 @@ _CHUNK = 1024
 _SHARD_BYTES = 256 * 2**20
 """Pixels of one file, before compression. A shard is put together in memory."""
 
-_KEPT = "blosc-zstd-1-bitshuffle"
-_TEMPORARY = "blosc-lz4-1-bitshuffle"
+_CODEC = "blosc-zstd-1-bitshuffle"
 _DTYPE = re.compile(r"(?:u?int(8|16|32|64)|float(16|32|64)|bool)")
 
 
@@ -27,7 +26,6 @@ def plan_array(
     channels: Sequence[str] = (),
     pixel_size_um: float | None = None,
     z_spacing_um: float | None = None,
-    temporary: bool = False,
 ) -> ArraySpec:
     """Describe the image or label image of one site.
 
@@ -49,8 +47,6 @@ def plan_array(
         Names along `c`, for images.
     pixel_size_um, z_spacing_um
         Micrometres; None where unknown.
-    temporary
-        Faster and larger compression, one resolution level: for what is thrown away after the run.
 
     Raises
     ------
@@ -74,10 +70,10 @@ def plan_array(
         dtype=dtype,
         chunks=chunks,
         shards=_shards(shape, chunks, _itemsize(dtype)),
-        codec=_TEMPORARY if temporary else _KEPT,
+        codec=_CODEC,
         scale=tuple(known.get(axis) or 1.0 for axis in axes),
         units=tuple("micrometer" if known.get(axis) else None for axis in axes),
-        levels=1 if temporary else 1 + max(0, math.ceil(math.log2(side / _CHUNK))),
+        levels=1 + max(0, math.ceil(math.log2(side / _CHUNK))),
         channels=() if labels else tuple(channels),
     )
 

@@ -32,12 +32,6 @@ def test_labels_have_only_the_axes_they_need() -> None:
     assert spec.units == (None, None, "micrometer", "micrometer")
 
 
-def test_temporaries_are_lz4_without_levels() -> None:
-    spec = plan_array({"y": 4096, "x": 4096}, "float32", labels=False, channels=("a",), temporary=True)
-    assert spec.codec.startswith("blosc-lz4")
-    assert spec.levels == 1
-
-
 @pytest.mark.parametrize(
     ("sizes", "dtype", "channels", "message"),
     [
