@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hcs_lib.core.addresses import geometry_of, parse_well, row_name
+from hcs_lib.core.errors import DataError
 from hcs_lib.report.style import DPI, INK, new_figure, say
 from hcs_lib.report.tables import Plate
 from hcs_lib.storage.arrays import read_array
@@ -52,23 +53,29 @@ def well_montage(plate: Plate) -> Figure:
     figure = new_figure((columns * side + 60) / DPI, (rows * side + 90) / DPI)
     axes = figure.subplots()
     canvas = _blank(rows * side, columns * side)
+    missing = dict(zip(plate.wells.column("well"), plate.wells.column("status"), strict=True))
     for name, site in store.sites.items():
         well = parse_well(name)
-        picture = _picture(store, site, side - 2)
+        try:
+            picture = _picture(store, site, side - 2)
+        except DataError:
+            missing[name] = "unreadable"
+            continue
+        del missing[name]
         top, left = well.row * side, well.column * side
         canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     axes.imshow(canvas, interpolation="nearest", extent=(-0.5, columns - 0.5, rows - 0.5, -0.5))
-    for name, status in zip(plate.wells.column("well"), plate.wells.column("status"), strict=True):
-        if name not in store.sites:
-            well = parse_well(name)
-            axes.text(well.column, well.row, f"×\n{status}", ha="center", va="center", color=INK, fontsize=7)
+    for name, why in missing.items():
+        well = parse_well(name)
+        axes.text(well.column, well.row, f"×\n{why}", ha="center", va="center", color=INK, fontsize=7)
     axes.set_xticks(range(columns), [str(column + 1) for column in range(columns)])
     axes.set_yticks(range(rows), [row_name(row) for row in range(rows)])
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=8)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel(f"{len(store.sites)} of {len(plate.plan.wells)} wells, first site of each. {_legend(store)}",
-                    loc="left", fontsize=8.5)  # fmt: skip
+    wells = len(plate.wells.values)
+    shown = f"{wells - len(missing)} of {wells} wells, first site of each."
+    axes.set_xlabel(f"{shown} {_legend(store)}", loc="left", fontsize=8.5)
     return figure
 
 
