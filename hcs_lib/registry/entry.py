@@ -40,7 +40,9 @@ class FunctionEntry:
     accepts, coupling, returns, uncouple, keeps_scale, axis, special_inputs, special_outputs, columns, rows
         As in `hcs_lib.core.declare.image_function`. `keeps_scale` is None where it could not be measured.
     resizes
-        Whether its image may have other sides (y, x) than the one it was given.
+        Whether its image has other sides (y, x) than the one it was given.
+    keep_size
+        Arguments that make a resizing function keep the size, `{"reshape": false}`.
     keep_scale
         Arguments that make a rescaling function keep the scale of values, `{"preserve_range": true}`.
     dtypes
@@ -70,6 +72,7 @@ class FunctionEntry:
     keeps_scale: bool | None = None
     keep_scale: Mapping[str, Any] = field(default_factory=dict)
     resizes: bool = False
+    keep_size: Mapping[str, Any] = field(default_factory=dict)
     axis: Axis | None = None
     special_inputs: tuple[str, ...] = ()
     special_outputs: tuple[str, ...] = ()

@@ -157,4 +157,7 @@ def annotate_numbers(
         guess = GUESSES[parameter.name](sample) if parameter.required or parameter.name in tried else None
         return all(isinstance(number, (int, float)) for number in (guess if isinstance(guess, tuple) else (guess,)))
 
-    return tuple(replace(known, annotation=NUMBERS) if numeric(known) else known for known in parameters)
+    return tuple(
+        replace(known, annotation=NUMBERS if known.required else f"{NUMBERS} | None") if numeric(known) else known
+        for known in parameters
+    )

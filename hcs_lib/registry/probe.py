@@ -118,7 +118,7 @@ def _measure(subject: Subject, image: str, tags: tuple[str, ...]) -> dict[str, A
         findings["uncouple"] = _uncoupling(subject, good)
     if _is_nondeterministic(subject, good, accepts[0]):
         findings["tags"] = tuple(sorted({*tags, "nondeterministic"}))
-    findings["resizes"] = results.resizes(good, findings["returns"], accepts)
+    findings |= results.size(subject, good, findings["returns"], accepts)
     return findings | results.scale(subject, trials, findings["returns"], accepts)
 
 

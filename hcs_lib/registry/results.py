@@ -230,7 +230,16 @@ def _fills_bounds(values: Any) -> bool:
     return (int(values.min()), int(values.max())) == (bounds.min, bounds.max)
 
 
-def resizes(good: Mapping[str, Trial], returns: Returns, accepts: tuple[int, ...]) -> bool:
-    """Tell whether an image comes back with other sides than it had."""
-    sample, result = result_of(_primary(good, accepts[0])[1], accepts[0])
-    return returns in ("image", "labels", "mask") and result.shape[-2:] != sample.shape[-2:]
+def size(subject: Subject, good: Mapping[str, Trial], returns: Returns, accepts: tuple[int, ...]) -> dict[str, Any]:
+    """Find whether an image comes back with other sides than it had, and the switch that prevents it."""
+    _, trial = _primary(good, accepts[0])
+    sample, result = result_of(trial, accepts[0])
+    if returns not in ("image", "labels", "mask") or result.shape[-2:] == sample.shape[-2:]:
+        return {}
+    switches = [known for known in subject.parameters if isinstance(known.default, bool)]
+    for switch in switches:
+        extra = {switch.name: not switch.default}
+        kept = subject.call(sample, attempt=trial.attempts.get(accepts[0]), **extra)
+        if isinstance(kept, np.ndarray) and kept.shape == sample.shape:
+            return {"resizes": True, "keep_size": extra}
+    return {"resizes": True}

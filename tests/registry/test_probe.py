@@ -77,7 +77,7 @@ def test_the_scale_depends_neither_on_the_data_nor_on_the_dtype(probed, name, ke
 
 def test_images_of_another_size_are_told(probed):
     assert {name for name, entry in probed.items() if entry.resizes} == {"halve"}
-    assert probed["halve"].returns == "image"
+    assert (probed["halve"].returns, probed["halve"].keep_size) == ("image", {"full": True})
 
 
 def test_parameters_that_take_numbers_are_told(probed):

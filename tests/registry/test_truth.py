@@ -78,6 +78,7 @@ def test_sizes_that_change():
     entry = RegistryService().entry
     resizing = ("skimage.transform.resize", "skimage.transform.downscale_local_mean", "scipy.ndimage.zoom")
     assert all(entry(name).resizes for name in resizing)
+    assert entry("scipy.ndimage.rotate").keep_size == {"reshape": False}
     assert not any(entry(name).resizes for name in ("skimage.transform.rotate", "scipy.ndimage.shift"))
 
 

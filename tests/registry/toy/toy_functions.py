@@ -82,8 +82,8 @@ def wrap(image):
     return image + image if image.dtype.kind in "iu" else image * 2.0
 
 
-def halve(image):
-    return image[..., ::2, ::2] * 1
+def halve(image, full=False):
+    return image * 1 if full else image[..., ::2, ::2] * 1
 
 
 def blur(image, size, labels):
