@@ -172,18 +172,23 @@ class DraftContext:
         self.problems.append(Problem(where, f"Step '{step.model.name}': {message}", hint))
 
     @property
-    def raw_domain(self) -> Domain:
+    def raw_planes(self) -> frozenset[Coordinates]:
         """The raw planes that the steps read."""
-        reading = [plan.domain for plan in self.step_plans.values() if plan.input is None]
-        channels = {channel for domain in reading for channel in domain.channel}
+        return frozenset(at for plan in self.step_plans.values() if plan.input is None for at in plan.domain)
+
+    @property
+    def raw_domain(self) -> Domain:
+        """The smallest domain that has all of the raw planes that the steps read."""
+        read = {axis: {getattr(at, axis) for at in self.raw_planes} for axis in ("channel", "z", "t")}
         whole = self.plate.domain
-        return whole.replace(channel=tuple(channel for channel in whole.channel if channel in channels))
+        return whole.replace(
+            **{axis: tuple(value for value in whole.values(axis) if value in values) for axis, values in read.items()}
+        )
 
     def freeze(self, settings: ExecutionSettings) -> Iterator[FrozenContext]:
         """Yield the frozen context of each well."""
-        domain = self.raw_domain
-        needed = frozenset(domain)
-        channels = tuple(str(channel) for channel in domain.channel)
+        needed = self.raw_planes
+        channels = tuple(str(channel) for channel in self.raw_domain.channel)
         used = {call.source.call for plan in self.step_plans.values() for call in plan.calls}
         functions = tuple(self.functions.reference(function) for function in sorted(used))
         for well in self.wells:

@@ -65,6 +65,18 @@ class PlateView:
         """The full grid: every site, channel, z-plane and time point of a well."""
         return Domain(self.index.sites, tuple(self.channels), self.index.z, self.index.t)
 
+    def frames(self, channel: str) -> Domain | None:
+        """Return the z-planes and time points of a channel; None where not every one of both was taken."""
+        found = self.index.frames[self.channels[channel].id]
+        zs, ts = ({pair[axis] for pair in found} for axis in (0, 1))
+        domain = Domain(
+            self.index.sites,
+            (channel,),
+            tuple(z for z in self.index.z if z in zs),
+            tuple(t for t in self.index.t if t in ts),
+        )
+        return domain if len(found) == len(zs) * len(ts) else None
+
     @cached_property
     def _names(self) -> dict[str, str]:
         return {channel.id: name for name, channel in self.channels.items()}

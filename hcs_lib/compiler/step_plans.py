@@ -47,6 +47,8 @@ def initialize_step_plans_for_context(context: DraftContext, steps: Sequence[Res
 def _initialize(context: DraftContext, step: ResolvedStep) -> DraftStep:
     source, domain = _source(context, step)
     domain = _restrict_channels(context, step, domain)
+    if source is None:
+        domain = _restrict_frames(context, step, domain)
     stack = step.model.stack
     if stack is not None and domain.values(stack) == (None,):
         context.problem(step, ("stack",), f"there is no {stack} left to stack, it was stacked before.",
@@ -141,6 +143,25 @@ def _restrict_channels(context: DraftContext, step: ResolvedStep, domain: Domain
             )
     kept = tuple(name for name in domain.channel if name in wanted)
     return domain.replace(channel=kept) if kept else domain
+
+
+def _restrict_frames(context: DraftContext, step: ResolvedStep, domain: Domain) -> Domain:
+    """Return the domain with the z-planes and time points that its channels were taken at, the same for all."""
+    taken = {str(channel): context.plate.frames(str(channel)) for channel in domain.channel}
+    first = next(iter(taken.values()))
+    if first is not None and all(frames and (frames.z, frames.t) == (first.z, first.t) for frames in taken.values()):
+        return domain.replace(z=first.z, t=first.t)
+    said = "; ".join(f"{channel} at {_frames(frames)}" for channel, frames in taken.items())
+    context.problem(step, ("channels",),
+                    f"its channels were not taken at the same z-planes and time points: {said}.",
+                    "Take channels that were taken alike, by `channels`; others in a step of their own.")  # fmt: skip
+    return domain
+
+
+def _frames(domain: Domain | None) -> str:
+    if domain is None:
+        return "other z-planes at other time points"
+    return f"z {', '.join(map(str, domain.z))} and t {', '.join(map(str, domain.t))}"
 
 
 def _pattern(context: DraftContext, step: ResolvedStep) -> DraftPattern:

@@ -25,8 +25,13 @@ def declare_zarr_stores_for_context(context: DraftContext) -> None:
             plan.table = plan.source.model.outputs["table"]
         elif plan.output == "image":
             plan.zarr_store = _image_store(context, plan)
-    written = {plan.output for plan in context.step_plans.values()}
+    written = {plan.output: plan for plan in context.step_plans.values()}
     if "labels" in written and "image" not in written:
+        if context.raw_planes != frozenset(context.raw_domain):
+            context.problem(written["labels"].source, ("outputs", "labels"),
+                            "no step keeps an image, so its labels are to lie on the raw image, whose channels were "
+                            "not taken at the same z-planes and time points.",
+                            "Say `keep: true` in the step whose image they were made of.")  # fmt: skip
         context.raw_store = _image(context, context.raw_domain, context.plate.index.dtype)
 
 

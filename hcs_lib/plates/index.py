@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -70,6 +72,31 @@ class StagePosition(Frozen):
     y_um: float
 
 
+Frames = dict[str, frozenset[tuple[int, int]]]
+"""The (z, t) at which each channel, by its id, was taken."""
+
+
+def frames_of(planes: Iterable[Plane], problems: Iterable[PlaneProblem], zs: Sequence[int]) -> Frames:
+    """Return where each channel was taken: at every (z, t) that one site of one well has at least, sound or broken.
+
+    A broken file that does not tell its z stands for all that its channel has, or else for all of `zs`.
+    """
+    found: dict[str, set[tuple[int, int]]] = {}
+    vague: set[tuple[str, int]] = set()
+    everything: list[Plane | PlaneProblem] = [*planes, *problems]
+    for at in everything:
+        if at.channel is None or at.t is None:
+            continue
+        if at.z is None:
+            vague.add((at.channel, at.t))
+        else:
+            found.setdefault(at.channel, set()).add((at.z, at.t))
+    for channel, t in vague:
+        frames = found.setdefault(channel, set())
+        frames |= {(z, t) for z in {z for z, _ in frames} or zs}
+    return {channel: frozenset(frames) for channel, frames in found.items()}
+
+
 class PlateIndex(Frozen):
     """What one plate's folder holds.
 
@@ -80,7 +107,8 @@ class PlateIndex(Frozen):
     grid
         Rows and columns of the sites of a well, where stage positions or metadata tell.
     problems
-        Planes missing against the full grid of wells × sites × channels × z × t, and broken files.
+        Planes missing against the full grid of wells × sites × what each channel was taken at (`frames`), and
+        broken files.
     """
 
     schema_version: Literal[1] = 1
@@ -117,6 +145,13 @@ class PlateIndex(Frozen):
             if problem.well in grouped:
                 grouped[problem.well].append(problem)
         return {well: tuple(problems) for well, problems in grouped.items()}
+
+    @cached_property
+    def frames(self) -> Frames:
+        """Where each channel was taken; one of which there is no trace, at every z and t."""
+        whole = frozenset(product(self.z, self.t))
+        found = frames_of(self.planes, self.problems, self.z)
+        return {channel.id: found.get(channel.id, whole) for channel in self.channels}
 
     def save(self, path: Path) -> None:
         """Write the index as canonical JSON, atomically."""

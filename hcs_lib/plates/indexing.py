@@ -62,7 +62,7 @@ def index_plate(
     """
     # Here, because `snapshot` is imported by programs that need nothing else.
     from hcs_lib.plates import consensus
-    from hcs_lib.plates.index import PlateIndex
+    from hcs_lib.plates.index import PlateIndex, frames_of
     from hcs_lib.plates.locating import locate
     from hcs_lib.plates.sites import site_grid
 
@@ -95,10 +95,12 @@ def index_plate(
     zs = sorted({file.z for file in located.planes if file.z is not None} | {plane.z for plane, _ in pages})
     if len(zs) == 1:
         problems = [p.model_copy(update={"z": zs[0]}) if p.well and p.z is None else p for p in problems]
+    frames = frames_of((plane for plane, _ in pages), problems, zs)
     there = {plane.address for plane, _ in pages} | {(p.well, p.site, p.channel, p.z, p.t) for p in problems}
     problems += [
         _missing(well, site, channel.id, z, t)
-        for well, site, channel, z, t in product(wells, sites, channels, zs, ts)
+        for well, site, channel in product(wells, sites, channels)
+        for z, t in frames[channel.id]
         if (well, site, channel.id, z, t) not in there and (well, site, channel.id, None, t) not in there
     ]
     positions = consensus.stage_positions(pages)

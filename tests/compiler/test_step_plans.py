@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hcs_lib.core.domains import Domain
+from hcs_lib.plates.index import PlateIndex
 
 
 def steps(*lines: str) -> str:
@@ -187,3 +188,54 @@ def test_all_errors_of_all_steps_are_said_at_once(fake: SimpleNamespace) -> None
         "{name: c, input: bb, func: fake.threshold}",
     )
     assert len(fake.problems(text)) == 7
+
+
+def uneven(fake: SimpleNamespace) -> PlateIndex:
+    """DNA was taken at z 1, 2, 3, and GFP at z 2 alone."""
+    index = fake.index(z=3)
+    planes = tuple(plane for plane in index.planes if plane.channel == "2" or plane.z == 2)
+    return PlateIndex(**(dict(index) | {"planes": planes}))
+
+
+PROJECT = "{name: project, channels: [DNA], stack: z, func: fake.project, keep: true}"
+
+
+def test_channels_of_other_z_planes_each_in_a_step_of_its_own(fake: SimpleNamespace) -> None:
+    measure = MEASURE.replace("input: raw,", "input: raw, channels: [GFP],")
+    context = fake.compile(steps(PROJECT, NUCLEI, measure), uneven(fake))["B03"]
+    assert [plan.domain.z for plan in context.step_plans.values()] == [(1, 2, 3), (None,), (2,)]
+    assert context.problems == ()
+    assert [(ref.channel, ref.z) for ref in context.planes if ref.site == 1] == [
+        ("GFP", 2), ("DNA", 1), ("DNA", 2), ("DNA", 3),
+    ]  # fmt: skip
+
+
+def test_a_hole_is_still_one_where_channels_differ(fake: SimpleNamespace) -> None:
+    index = uneven(fake)
+    planes = tuple(plane for plane in index.planes if plane.address != ("B03", 2, "2", 3, 0))
+    context = fake.compile(steps(PROJECT), PlateIndex(**(dict(index) | {"planes": planes})))["B03"]
+    assert [(bad.kind, bad.site, bad.channel, bad.z) for bad in context.problems] == [("missing", 2, "DNA", 3)]
+
+
+def test_channels_of_other_z_planes_in_one_step(fake: SimpleNamespace) -> None:
+    (found,) = fake.problems(steps(KEEP), uneven(fake))
+    assert found == (
+        "pipeline.yaml:3: Step 'last': its channels were not taken at the same z-planes and time points: "
+        "GFP at z 2 and t 0; DNA at z 1, 2, 3 and t 0. "
+        "Take channels that were taken alike, by `channels`; others in a step of their own."
+    )
+
+
+def test_z_planes_of_one_time_point_only(fake: SimpleNamespace) -> None:
+    index = fake.index(channels={"1": "DNA"}, z=2)
+    late = tuple(plane.model_copy(update={"t": 1}) for plane in index.planes if plane.z == 1)
+    ragged = PlateIndex(**(dict(index) | {"planes": (*index.planes, *late), "t": (0, 1)}))
+    (found,) = fake.problems(steps(KEEP), ragged)
+    assert "DNA at other z-planes at other time points" in found
+
+
+def test_labels_do_not_lie_on_a_raw_image_of_uneven_channels(fake: SimpleNamespace) -> None:
+    measure = MEASURE.replace("input: raw,", "input: raw, channels: [GFP],")
+    (found,) = fake.problems(steps(PROJECT.replace(", keep: true", ""), NUCLEI, measure), uneven(fake))
+    assert "Step 'nuclei': no step keeps an image" in found
+    assert "keep: true" in found

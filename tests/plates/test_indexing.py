@@ -101,6 +101,57 @@ def test_missing_planes_against_the_full_grid(plate):
     assert len(found.planes) == 5
 
 
+@pytest.fixture
+def uneven(tmp_path):
+    """2 wells x 2 sites; DNA was taken at 3 z-planes, GFP at one."""
+    folder = tmp_path / "uneven"
+    folder.mkdir()
+    for name in ("A01", "B02"):
+        for site in (1, 2):
+            for channel, depth in (("DNA", 3), ("GFP", 1)):
+                for z in range(1, depth + 1):
+                    tifffile.imwrite(folder / f"{name}_s{site}_w{channel}_z{z}.tif", IMAGE)
+    return folder, "{well}_s{site}_w{channel}_z{z}.tif"
+
+
+def test_a_channel_of_fewer_z_planes_lacks_nothing(uneven):
+    found = index(*uneven)
+    assert (found.problems, found.z, len(found.planes)) == ((), (1, 2, 3), 16)
+    assert found.frames == {"DNA": {(1, 1), (2, 1), (3, 1)}, "GFP": {(1, 1)}}
+
+
+def test_holes_are_told_against_what_a_channel_has_elsewhere(uneven):
+    folder, pattern = uneven
+    for name in ("A01_s2_wDNA_z3.tif", "B02_s1_wGFP_z1.tif"):
+        (folder / name).unlink()
+    tifffile.imwrite(folder / "B02_s2_wGFP_z2.tif", IMAGE[:3])
+    found = index(folder, pattern)
+    assert told(found) == [
+        ("missing", "A01", 2, "DNA", 3),
+        ("missing", "A01", 1, "GFP", 2),
+        ("missing", "A01", 2, "GFP", 2),
+        ("missing", "B02", 1, "GFP", 1),
+        ("missing", "B02", 1, "GFP", 2),
+        ("shape", "B02", 2, "GFP", 2),
+    ]
+    assert found.frames["GFP"] == {(1, 1), (2, 1)}
+
+
+def test_a_broken_stack_has_the_z_planes_of_its_channel(tmp_path):
+    for channel, depth in (("DNA", 3), ("GFP", 2)):
+        for t in (1, 2):
+            with tifffile.TiffWriter(tmp_path / f"A01_w{channel}_t{t}.tif") as writer:
+                for _ in range(depth):
+                    writer.write(IMAGE, contiguous=False)
+    (tmp_path / "A01_wGFP_t2.tif").write_bytes(b"")
+    found = index(tmp_path, "{well}_w{channel}_t{t}.tif")
+    assert told(found) == [("empty", "A01", 1, "GFP", None)]
+    assert found.frames == {
+        "DNA": {(z, t) for z in (1, 2, 3) for t in (1, 2)},
+        "GFP": {(z, t) for z in (1, 2) for t in (1, 2)},
+    }
+
+
 def damage(kind, path):
     data = path.read_bytes()
     if kind == "cut":
