@@ -13,9 +13,12 @@ include: "workflow/rules/index.smk"
 include: "workflow/rules/compile.smk"
 include: "workflow/rules/execute.smk"
 include: "workflow/rules/collect.smk"
+include: "workflow/rules/screen.smk"
 
 
 rule all:
     default_target: True
     input:
         expand("results/{plate}/verdict.txt", plate=PIPELINES),
+        expand("results/{plate}/tables/hits.csv", plate=PIPELINES),
+        expand("results/screen/{table}.csv", table=["assay_quality", "hits"] if len(PIPELINES) > 1 else []),

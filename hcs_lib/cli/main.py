@@ -20,6 +20,8 @@ _COMMANDS = {
     "show": "hcs_lib.cli.compile:show",
     "execute": "hcs_lib.cli.execute:execute",
     "collect": "hcs_lib.cli.collect:collect",
+    "screen": "hcs_lib.cli.screen:screen",
+    "replicates": "hcs_lib.cli.screen:replicates",
     "verdict": "hcs_lib.cli.collect:verdict",
     "figures": "hcs_lib.cli.report:figures",
     "report": "hcs_lib.cli.report:report",

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from hcs_lib.core.files import update_atomic
 from hcs_lib.pipeline.models import FunctionCall, Override, Pipeline, Step
+from hcs_lib.pipeline.screen import Hits, Normalise, Screen
 from hcs_lib.pipeline.settings import Config, PlateRow
 
 SCHEMAS: Mapping[str, type[BaseModel]] = {"config": Config, "pipeline": Pipeline, "plates": PlateRow}
@@ -27,6 +28,9 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "step": Step,
     "call": FunctionCall,
     "override": Override,
+    "screen": Screen,
+    "normalise": Normalise,
+    "hits": Hits,
 }
 """Part of the reference → the model whose keys it lists."""
 
@@ -74,7 +78,7 @@ def generated_files(root: Path) -> dict[Path, str]:
 
 def _default(model: type[BaseModel], name: str) -> str:
     value = model.model_fields[name].get_default(call_default_factory=True)
-    if value is None or isinstance(value, BaseModel) or value in ({}, []):
+    if value is None or isinstance(value, BaseModel) or value in ({}, [], ()):
         return ""
     return f"`{json.dumps(value) if not isinstance(value, str) else value}`"
 
@@ -111,6 +115,9 @@ _TITLES = {
     "Step": "[step](#steps)",
     "FunctionCall": "[call](#functions-with-arguments)",
     "Override": "[override](#overrides)",
+    "Screen": "[keys](#what-is-computed-from-wells)",
+    "Normalise": "[keys](#normalised-features)",
+    "Hits": "[keys](#hits)",
 }
 
 

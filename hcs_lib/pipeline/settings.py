@@ -13,6 +13,7 @@ from pydantic import Field
 from hcs_lib.core.errors import Problem, UserError, nearest
 from hcs_lib.pipeline.located import Document, display_path, parse_yaml
 from hcs_lib.pipeline.models import Model, PlateName
+from hcs_lib.pipeline.screen import PARTS, Screen
 from hcs_lib.pipeline.validation import validate
 
 
@@ -35,6 +36,8 @@ class Config(Model):
     """How many wells of a plate may fail before the run ends with an error."""
     fingerprint: Literal["stat", "content"] = "stat"
     """How a raw file is known again: by size and time stamp, or by a hash of its bytes."""
+    screen: Screen = Screen()
+    """What is computed [from the wells of a plate](#what-is-computed-from-wells)."""
 
 
 class PlateRow(Model):
@@ -77,6 +80,7 @@ class Settings(Model):
     bad_planes: Literal["fail", "skip_site", "skip_well"]
     allowed_failures: int
     fingerprint: Literal["stat", "content"]
+    screen: Screen = Screen()
 
     def plate(self, name: str) -> PlateSettings:
         """Return a plate by name; a UserError offers the nearest."""
@@ -105,7 +109,7 @@ def load_settings(config: dict[str, Any], base: Path, source: str) -> Settings:
         With everything that is wrong in both files.
     """
     document = Document(source, config, _lines(base / source))
-    settings = validate(Config, document, {})
+    settings = validate(Config, document, {"screen": Screen, **PARTS})
     table = base / settings.plates
     rows = _read_rows(table, document.where("plates"))
     problems: list[Problem] = []

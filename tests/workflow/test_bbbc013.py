@@ -72,6 +72,23 @@ def test_platemap_stands_beside_the_medians(executed: Executed) -> None:
     assert max(negative) < 0.55 < 0.65 < min(positive)
 
 
+def test_assay_quality_and_ec50_are_those_published(executed: Executed) -> None:
+    tables = executed.analysis.results / "tables"
+    best = read_csv(tables / "assay_quality.csv")[0]
+    assert (best["feature"], best["n_pos"], best["n_neg"]) == ("nuclear_fraction", "4", "8")
+    assert 0.88 <= float(best["z_prime"]) <= 0.95
+    (curve,) = read_csv(tables / "dose_response.csv")
+    assert (curve["compound"], curve["n_wells"], curve["unit"], curve["flag"]) == ("wortmannin", "32", "nM", "")
+    assert 5 <= float(curve["ec50_low"]) <= float(curve["ec50"]) <= float(curve["ec50_high"]) <= 15
+
+
+def test_hits_are_the_wells_whose_dose_acts(executed: Executed) -> None:
+    hits = read_csv(executed.analysis.results / "tables/hits.csv")
+    called = {row["dose"]: row["hit"] for row in hits if not row["control"]}
+    assert called == {"0.98": "no", "3.91": "yes", "7.81": "yes", "15.63": "yes", "31.25": "yes"}
+    assert {(row["replicates"], row["wells"]) for row in hits if not row["control"]} == {("4", "4")}
+
+
 def test_raw_plate_is_as_before(executed: Executed) -> None:
     assert len(executed.raw_before) == 64
     assert executed.raw_after == executed.raw_before
@@ -92,6 +109,18 @@ def test_comment_executes_no_well(executed: Executed) -> None:
     assert run.status == 0
     assert "Nothing to be done" in run.text
     assert not executed.analysis.executed_since(before)
+
+
+def test_another_rule_for_hits_calls_hits_and_nothing_else(executed: Executed) -> None:
+    before = executed.analysis.receipts()
+    plan = (executed.analysis.results / "plan.json").stat().st_mtime_ns
+    executed.analysis.edit("config.yaml", "threshold: 3,", "threshold: 30,")
+    run = executed.analysis.run()
+    assert run.status == 0, run.text
+    assert not executed.analysis.executed_since(before)
+    assert (executed.analysis.results / "plan.json").stat().st_mtime_ns == plan
+    hits = read_csv(executed.analysis.results / "tables/hits.csv")
+    assert {row["dose"] for row in hits if row["hit"] == "yes"} == {"15.63", "31.25"}
 
 
 def test_another_size_of_batches_executes_no_well(executed: Executed) -> None:

@@ -40,8 +40,26 @@ def test_configuration_that_is_named_is_not_mixed_with_the_demos(
     run = program(
         "snakemake", "--snakefile", repository / "Snakefile", "--configfile", own, "--cores", "2", "--dry-run", cwd=demo
     )
-    assert run.status == 1
+    assert run.status == 2
     assert "has no pipeline" in run.text, "the demo's pipeline leaked into another configuration"
+
+
+def test_replicate_plates_have_statistics_together(program: Callable, repository: Path, demo: Path) -> None:
+    """The plate of the demo twice: each by itself as before, and the two as replicates."""
+    plates = (demo / "config/plates.tsv").read_text()
+    (demo / "config/two.tsv").write_text(plates + plates.splitlines()[1].replace("demo\t", "again\t", 1) + "\n")
+    config = (demo / "config/config.yaml").read_text().replace("plates.tsv", "two.tsv")
+    (demo / "config/two.yaml").write_text(config.replace("direction: up", "direction: up, min_replicates: 2"))
+    run = program(
+        "snakemake", "--snakefile", repository / "Snakefile", "--configfile", "config/two.yaml", "--cores", "2",
+        cwd=demo,
+    )  # fmt: skip
+    assert run.status == 0, run.text
+    quality, hits = ((demo / f"results/screen/{name}.csv").read_text() for name in ("assay_quality", "hits"))
+    assert quality.splitlines()[1].startswith("nuclear_fraction,")
+    assert [line.split(",")[-4:] for line in hits.splitlines() if ",30," in line] == [["2", "2", "2", "yes"]] * 2
+    alone = (demo / "results/again/tables/hits.csv").read_text()
+    assert [line.split(",")[-4:] for line in alone.splitlines() if ",30," in line] == [["1", "1", "1", ""]]
 
 
 def test_workflow_folder_includes_the_workflow(program: Callable, repository: Path, demo: Path) -> None:

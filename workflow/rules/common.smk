@@ -45,7 +45,7 @@ SETTINGS, PIPELINES = read_configuration()
 def settings_of(wildcards):
     """Return the settings that one plate depends on, as plain data: where they change, it is compiled anew."""
     plate = SETTINGS.plate(wildcards.plate)
-    return SETTINGS.model_copy(update={"plates": (plate,)}).model_dump(mode="json")
+    return SETTINGS.model_copy(update={"plates": (plate,)}).model_dump(mode="json", exclude={"screen"})
 
 
 def platemap(wildcards):
