@@ -12,6 +12,7 @@ include: "workflow/rules/registry.smk"
 include: "workflow/rules/index.smk"
 include: "workflow/rules/compile.smk"
 include: "workflow/rules/execute.smk"
+include: "workflow/rules/gate.smk"
 include: "workflow/rules/collect.smk"
 include: "workflow/rules/screen.smk"
 

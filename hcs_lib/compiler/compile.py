@@ -7,6 +7,8 @@ The five phases run in this order, each in a module of its own:
 3. `materialization`  where each step reads from and writes to
 4. `contracts`        functions, arguments, what flows between them
 5. `gpu`              what a job needs
+
+After the first, `stages` divides the steps where there is a gate.
 """
 
 from __future__ import annotations
@@ -25,12 +27,13 @@ from hcs_lib.compiler.gpu import assign_gpu_resources_for_context
 from hcs_lib.compiler.materialization import plan_materialization_flags_for_context
 from hcs_lib.compiler.overrides import check_plates, group_wells, resolve_steps
 from hcs_lib.compiler.plate import PlateView, name_channels
+from hcs_lib.compiler.stages import split_by_gate
 from hcs_lib.compiler.step_plans import initialize_step_plans_for_context
-from hcs_lib.compiler.tables import check_derived, object_table
+from hcs_lib.compiler.tables import check_derived, object_table, site_table
 from hcs_lib.compiler.writing import write_plate_plan
 from hcs_lib.compiler.zarr_stores import declare_zarr_stores_for_context
 from hcs_lib.contexts.engine import current_engine
-from hcs_lib.contexts.manifests import ObjectTable, PlatePlan, Stage
+from hcs_lib.contexts.manifests import Gate, ObjectTable, PlatePlan, SiteTable, Stage
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.pipeline.loading import LoadedPipeline, load_pipeline
 from hcs_lib.pipeline.settings import PlateSettings, Settings
@@ -74,9 +77,12 @@ def compile_plate(
         raise UserError(problems)
     plan = _plate_plan(plate, settings, index, pipeline, drafts)
     if not check:
-        stage = plan.stages[0].name
-        execution = ExecutionSettings(engine=current_engine(), bad_planes=settings.bad_planes, stage=stage)
-        contexts = (context for draft in drafts for context in draft.freeze(execution))
+        numbers = sorted({draft.stage for draft in drafts})
+        execution = {
+            number: ExecutionSettings(engine=current_engine(), bad_planes=settings.bad_planes, stage=stage.name)
+            for number, stage in zip(numbers, plan.stages, strict=True)
+        }
+        contexts = (context for draft in drafts for context in draft.freeze(execution[draft.stage]))
         write_plate_plan(results / plate.name, plan, contexts)
     return plan
 
@@ -106,22 +112,34 @@ def draft_contexts(
     problems += check_plates(pipeline, names)
     groups, wrong = group_wells(pipeline, plate.name, index.wells, alone=names == [plate.name])
     problems += wrong
-    drafts = []
+    wholes, drafts = [], []
     for applied, wells in groups.items():
         draft = DraftContext(view, pipeline, functions, wells)
         steps = resolve_steps(pipeline, applied)
         if not steps:
             problems.append(Problem(pipeline.where("steps"), "No step is switched on."))
         initialize_step_plans_for_context(draft, steps)
-        declare_zarr_stores_for_context(draft)
-        plan_materialization_flags_for_context(draft)
+        parts = [draft] if settings.qc_gate is None else split_by_gate(draft)
+        for part in parts:
+            declare_zarr_stores_for_context(part)
+            plan_materialization_flags_for_context(part)
         validate_memory_contracts_for_context(draft)
         assign_gpu_resources_for_context(draft, settings.device)
-        drafts.append(draft)
-    if not any(draft.problems for draft in drafts):
+        wholes.append(draft)
+        drafts += parts
+    if not any(draft.problems for draft in wholes):
         tables = [object_table(draft) for draft in drafts]
         problems += check_derived(pipeline, tables)
-    return drafts, problems + _counted(drafts, len(index.wells))
+        if settings.qc_gate is not None and not any(site_table(draft) for draft in drafts):
+            problems.append(
+                Problem(
+                    pipeline.where("steps"),
+                    "The configuration has a qc_gate, and no step measures image quality.",
+                    "Add one: {name: quality, input: raw, stack: channel, func: hcs.measure_image_quality, "
+                    "outputs: {table: image_quality}}.",
+                )
+            )
+    return drafts, problems + _counted(wholes, len(index.wells))
 
 
 def _counted(drafts: Iterable[DraftContext], total: int) -> list[Problem]:
@@ -149,24 +167,19 @@ def _plate_plan(
     plate: PlateSettings, settings: Settings, index: PlateIndex, pipeline: LoadedPipeline, drafts: list[DraftContext]
 ) -> PlatePlan:
     plans = [plan for draft in drafts for plan in draft.step_plans.values()]
-    gpu = max(plan.gpu for plan in plans)
-    order = [step.name for step in pipeline.model.steps]
-    running = {plan.name for plan in plans}
     labels = [plan.source.model.outputs["labels"] for plan in plans if plan.output == "labels"]
     written = any(plan.zarr_store for plan in plans)
-    stage = Stage(
-        name="s01-gpu" if gpu else "s01-cpu",
-        gpu=gpu,
-        steps=tuple(name for name in order if name in running),
-        batches=batch_wells(index.wells, settings.wells_per_batch),
-        mem_mb=max(_memory_mb(draft) for draft in drafts),
+    stages = tuple(
+        _stage(number, [draft for draft in drafts if draft.stage == number], settings, index, pipeline)
+        for number in sorted({draft.stage for draft in drafts})
     )
+    sites = _merged_sites(site_table(draft) for draft in drafts)
     return PlatePlan(
         plate=plate.name,
         pipeline=pipeline.model.name,
         raw_folder=str(plate.path),
         wells=index.wells,
-        stages=(stage,),
+        stages=stages,
         labels=tuple(dict.fromkeys(labels)),
         table=_merged(object_table(draft) for draft in drafts),
         derived=pipeline.model.derived,
@@ -174,6 +187,46 @@ def _plate_plan(
         platemap=str(plate.platemap) if plate.platemap else None,
         allowed_failures=settings.allowed_failures,
         store=f"{plate.name}.zarr" if written else None,
+        site_table=sites,
+        qc_flags=settings.qc_flags.model_dump(exclude_none=True) if sites else {},
+        gate=_gate(settings, stages[0]),
+    )
+
+
+def _stage(
+    number: int, drafts: Sequence[DraftContext], settings: Settings, index: PlateIndex, pipeline: LoadedPipeline
+) -> Stage:
+    plans = [plan for draft in drafts for plan in draft.step_plans.values()]
+    gpu = max(plan.gpu for plan in plans)
+    running = {plan.name for plan in plans}
+    mine = {well for draft in drafts for well in draft.wells}
+    batches = {
+        batch: tuple(well for well in wells if well in mine)
+        for batch, wells in batch_wells(index.wells, settings.wells_per_batch).items()
+    }
+    return Stage(
+        name=f"s{number:02d}-{'gpu' if gpu else 'cpu'}",
+        gpu=gpu,
+        steps=tuple(step.name for step in pipeline.model.steps if step.name in running),
+        batches={batch: wells for batch, wells in batches.items() if wells},
+        mem_mb=max(_memory_mb(draft) for draft in drafts),
+    )
+
+
+def _gate(settings: Settings, first: Stage) -> Gate | None:
+    if settings.qc_gate is None:
+        return None
+    flags = tuple(settings.qc_gate.flags or settings.qc_flags.model_dump(exclude_none=True))
+    return Gate(stage=first.name, max_flagged=settings.qc_gate.max_flagged, flags=flags)
+
+
+def _merged_sites(tables: Iterable[SiteTable | None]) -> SiteTable | None:
+    """Return one table that has the columns of all."""
+    found = [table for table in tables if table is not None]
+    if not found:
+        return None
+    return SiteTable(
+        name=found[0].name, columns=tuple(dict.fromkeys(name for table in found for name in table.columns))
     )
 
 

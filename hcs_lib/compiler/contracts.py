@@ -24,6 +24,7 @@ def validate_memory_contracts_for_context(context: DraftContext) -> None:
                 image = result_of(call.entry, image)
             _validate_result(context, plan, chain[-1], image)
             chains[value] = tuple(_function_call(plan, call) for call in chain if call.entry)
+        _validate_rows(context, plan)
         if all(call.entry for call in plan.calls):
             _store(plan, chains)
 
@@ -118,6 +119,18 @@ def _validate_result(context: DraftContext, plan: DraftStep, last: DraftCall, re
             "Name it: `outputs: {table: …}`." if result.kind == "table" else "A step needs an image, labels or a table."
         )
         context.problem(plan.source, last.source.location, f"{found}, where an image is needed.", hint)
+
+
+def _validate_rows(context: DraftContext, plan: DraftStep) -> None:
+    """A table of sites has a row of each site from each call."""
+    if not plan.measures_sites:
+        return
+    if plan.call_domain.site == (None,):
+        context.problem(plan.source, ("func",), "it measures sites, and its images have no site any more.",
+                        "Let it take raw, or a step before the one that stacks sites, by `input`.")  # fmt: skip
+    elif len(plan.call_domain.channel) > 1:
+        context.problem(plan.source, ("func",), "it measures sites, and is called for each channel of them.",
+                        "Say `stack: channel`.")  # fmt: skip
 
 
 def _function_call(plan: DraftStep, call: DraftCall) -> FunctionCall:

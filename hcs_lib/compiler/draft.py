@@ -108,6 +108,12 @@ class DraftStep:
         return self.source.model.stack
 
     @property
+    def measures_sites(self) -> bool:
+        """Whether it yields a table whose rows are sites."""
+        last = next(iter(self.pattern.values()))[-1].entry
+        return self.output == "table" and last is not None and last.rows == "sites"
+
+    @property
     def calls(self) -> list[DraftCall]:
         """All calls of the pattern."""
         return [call for chain in self.pattern.values() for call in chain]
@@ -154,7 +160,7 @@ class ExecutionSettings(Frozen):
 
 @dataclass
 class DraftContext:
-    """The step plans of the wells that share them, and every problem that the phases find."""
+    """The step plans of the wells that share them in one stage, and every problem that the phases find."""
 
     plate: PlateView
     pipeline: LoadedPipeline
@@ -164,6 +170,7 @@ class DraftContext:
     step_state_map: dict[int, Any] = field(default_factory=dict)
     raw_store: DraftStore | None = None
     problems: list[Problem] = field(default_factory=list)
+    stage: int = 1
 
     def problem(self, step: ResolvedStep, place: tuple[str | int, ...], message: str, hint: str = "") -> None:
         """Note a problem of a step; `place` is where it stands: a key of the step, or a location in the pipeline."""

@@ -20,12 +20,13 @@ def plan_materialization_flags_for_context(context: DraftContext) -> None:
 
 
 def _check_targets(context: DraftContext) -> None:
-    """One image, and one table of objects, for each pipeline."""
-    for output, place, does in (
-        ("image", ("keep",), "its image is kept"),
-        ("table", ("outputs", "table"), "it yields the table"),
+    """One image, one table of objects, and one of sites, for each pipeline."""
+    for output, sites, place, does in (
+        ("image", False, ("keep",), "its image is kept"),
+        ("table", False, ("outputs", "table"), "it yields the table"),
+        ("table", True, ("outputs", "table"), "it yields the table of sites"),
     ):
-        plans = [plan for plan in context.step_plans.values() if plan.output == output]
+        plans = [plan for plan in context.step_plans.values() if plan.output == output and plan.measures_sites == sites]
         for plan in plans[1:]:
             context.problem(plan.source, place, f"{does}, but step '{plans[0].name}' does that; only one can.")
     for plan in context.step_plans.values():

@@ -1,4 +1,4 @@
-"""The object table: which columns it will have, and whether derived features use only those."""
+"""The tables of objects and sites: which columns they will have, and whether derived features use only those."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
-from hcs_lib.contexts.manifests import ObjectTable
+from hcs_lib.contexts.manifests import ObjectTable, SiteTable
 from hcs_lib.core.errors import Problem, UserError, nearest
 from hcs_lib.core.expressions import column_names
 from hcs_lib.pipeline.loading import LoadedPipeline
@@ -15,16 +15,27 @@ from hcs_lib.registry.entry import FunctionEntry
 
 
 def object_table(context: DraftContext) -> ObjectTable | None:
-    """Return the table of a draft without problems; None where no step yields one, or its columns are refused.
+    """Return the table of objects of a draft without problems; None where no step yields one, or it is refused.
 
     `columns` is empty where the function that makes the table does not tell.
     """
     for plan in context.step_plans.values():
-        if plan.output == "table":
+        if plan.output == "table" and not plan.measures_sites:
             try:
                 return _table(plan)
             except ValueError as error:
                 context.problem(plan.source, ("func",), f"{error}.")
+    return None
+
+
+def site_table(context: DraftContext) -> SiteTable | None:
+    """Return the table of sites of a draft without problems; None where no step yields one."""
+    for plan in context.step_plans.values():
+        if plan.measures_sites:
+            columns = dict.fromkeys(
+                column for chain in plan.pattern.values() for column in _columns(plan, chain[-1], ())
+            )
+            return SiteTable(name=plan.source.model.outputs["table"], columns=tuple(columns))
     return None
 
 

@@ -29,12 +29,14 @@ def write_plate_plan(folder: Path, plan: PlatePlan, contexts: Iterable[FrozenCon
         path = folder / "contexts" / context.stage / f"{context.axis_id}.json"
         digests[context.stage, context.axis_id] = context.save(path)
         written.add(path)
-        fields[context.axis_id] = _fields(context)
-    for stage in plan.stages:
+        fields.setdefault(context.axis_id, []).extend(_fields(context))
+    for before, stage in zip((None, *plan.stages), plan.stages, strict=False):
         for batch, wells in stage.batches.items():
             path = folder / "manifests" / stage.name / f"{batch}.json"
             found = {well: digests[stage.name, well] for well in wells}
-            Manifest(plate=plan.plate, stage=stage.name, batch=batch, wells=found).save(path)
+            after = before.name if before else None
+            gated = plan.gate is not None and plan.gate.stage == after
+            Manifest(plate=plan.plate, stage=stage.name, batch=batch, wells=found, after=after, gated=gated).save(path)
             written.add(path)
     for name in ("contexts", "manifests"):
         for path in (folder / name).glob("*/*.json"):

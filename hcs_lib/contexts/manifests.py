@@ -5,22 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from hcs_lib.core.canonical import canonical_json
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.core.files import read_json, update_atomic
 from hcs_lib.core.frozen import Frozen, FrozenDict
 
+GATE = "gate.json"
+"""In a plate's results, written where its gate lets it through."""
+
 
 class Manifest(Frozen):
-    """One batch of one stage: well → context digest."""
+    """One batch of one stage: well → context digest.
+
+    `after` is the stage that the wells went through before: a well that failed there is not done here. `gated`
+    says that a gate stands between the two, which must have let the plate through.
+    """
 
     schema_version: Literal[1] = 1
     plate: str
     stage: str
     batch: str
     wells: FrozenDict
+    after: str | None = None
+    gated: bool = False
 
     def save(self, path: Path) -> None:
         """Write the manifest as canonical JSON, atomically, and only where the file differs."""
@@ -54,11 +63,29 @@ class ObjectTable(Frozen):
     columns: tuple[str, ...]
 
 
+class SiteTable(Frozen):
+    """The table with one row per site: its name, and the columns it will have."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+class Gate(Frozen):
+    """Where too many sites are flagged, nothing goes on after `stage`.
+
+    `max_flagged` is the share of sites that may carry one of `flags`.
+    """
+
+    stage: str
+    max_flagged: float
+    flags: tuple[str, ...]
+
+
 class PlatePlan(Frozen):
     """Everything about a plate that is known after compilation, for scheduling, collecting and people.
 
     `raw_folder` is where the raw plate lay when compiled, absolute; contexts do not hold it.
-    `stages[…].batches` maps batch → wells.
+    `stages[…].batches` maps batch → wells. `qc_flags` maps flag → threshold (`hcs_lib.screening.flags`).
     """
 
     schema_version: Literal[1] = 1
@@ -74,6 +101,9 @@ class PlatePlan(Frozen):
     platemap: str | None
     allowed_failures: int
     store: str | None
+    site_table: SiteTable | None = None
+    qc_flags: FrozenDict = Field(default_factory=dict)
+    gate: Gate | None = None
 
     def save(self, path: Path) -> None:
         """Write the plan as canonical JSON, atomically, and only where the file differs."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.contexts.engine import current_engine
-from hcs_lib.contexts.manifests import Manifest, PlatePlan
+from hcs_lib.contexts.manifests import GATE, Manifest, PlatePlan
 from hcs_lib.contexts.receipts import BatchReceipt, Receipt
 from hcs_lib.core.errors import DataError, MachineError, Problem, UserError
 from hcs_lib.core.files import write_json
@@ -71,7 +71,13 @@ def execute_manifest(
     """Execute the wells of a batch, one after another, and write the receipt of the batch last.
 
     Parameters are those of `execute_well`; the manifest lies in `results/{plate}/manifests/{stage}/{batch}.json`,
-    and the contexts beside it.
+    and the contexts beside it. A well that failed in the stage before is not executed, and stands as failed in the
+    receipt of the batch.
+
+    Raises
+    ------
+    UserError
+        As `execute_well`; and where the gate before this stage has not let the plate through.
     """
     manifest = Manifest.load(manifest_path)
     plate = manifest_path.absolute().parents[2]
@@ -84,8 +90,15 @@ def execute_manifest(
                 "Run `hcs compile` again.",
             )
         )
+    if manifest.gated and not (plate / GATE).is_file():
+        raise UserError(
+            Problem(str(plate / GATE), "The gate has not let the plate through.", f"Run `hcs gate {plate}`.")
+        )
     wells = {}
     for well, digest in manifest.wells.items():
+        if manifest.after is not None and _failed(WellFolders(plate, manifest.after, well)):
+            wells[well] = {"context_digest": digest, "status": "failed"}
+            continue
         folders = WellFolders(plate, manifest.stage, well)
         context = FrozenContext.load(folders.context)
         if context.digest != digest:
@@ -108,6 +121,11 @@ def _folders(context_path: Path, context: FrozenContext, results: Path | None) -
             Problem(str(context_path), "the context does not lie in results/PLATE/contexts/STAGE.", "Name --results.")
         )
     return WellFolders(path.parents[2], path.parent.name, path.stem)
+
+
+def _failed(folders: WellFolders) -> bool:
+    receipt = Receipt.load(folders.receipt)
+    return receipt is not None and receipt.status == "failed"
 
 
 def _kept(folders: WellFolders, context: FrozenContext, digest: str, retry_failed: bool) -> Receipt | None:

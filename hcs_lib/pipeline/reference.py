@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from hcs_lib.core.files import update_atomic
 from hcs_lib.pipeline.models import FunctionCall, Override, Pipeline, Step
 from hcs_lib.pipeline.screen import Hits, Normalise, Screen
-from hcs_lib.pipeline.settings import Config, PlateRow
+from hcs_lib.pipeline.settings import Config, PlateRow, QcFlags, QcGate
 
 SCHEMAS: Mapping[str, type[BaseModel]] = {"config": Config, "pipeline": Pipeline, "plates": PlateRow}
 """File of each schema and its model; that of the table of plates is for one row."""
@@ -28,6 +28,8 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "step": Step,
     "call": FunctionCall,
     "override": Override,
+    "qc_flags": QcFlags,
+    "qc_gate": QcGate,
     "screen": Screen,
     "normalise": Normalise,
     "hits": Hits,
@@ -115,6 +117,8 @@ _TITLES = {
     "Step": "[step](#steps)",
     "FunctionCall": "[call](#functions-with-arguments)",
     "Override": "[override](#overrides)",
+    "QcFlags": "[keys](#flags-and-the-gate)",
+    "QcGate": "[keys](#flags-and-the-gate)",
     "Screen": "[keys](#what-is-computed-from-wells)",
     "Normalise": "[keys](#normalised-features)",
     "Hits": "[keys](#hits)",

@@ -16,6 +16,34 @@ from hcs_lib.pipeline.models import Model, PlateName
 from hcs_lib.pipeline.screen import PARTS, Screen
 from hcs_lib.pipeline.validation import validate
 
+FlagName = Literal["blurred", "saturated", "dim", "background", "uneven"]
+_Deviations = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class QcFlags(Model):
+    """What flags a site, where a step measures image quality. `null` switches a flag off."""
+
+    blurred: _Deviations | None = 5.0
+    """The power-log-log slope of a channel lies that many robust standard deviations below the plate's median."""
+    dim: _Deviations | None = 5.0
+    """The logarithm of a channel's mean intensity does."""
+    background: _Deviations | None = 5.0
+    """A channel's background lies that many above."""
+    uneven: _Deviations | None = 5.0
+    """The logarithm of a channel's unevenness does."""
+    saturated: Annotated[float, Field(ge=0, lt=100)] | None = 1.0
+    """More than that many percent of the pixels of a channel are at the top of the dtype, or at the highest value
+    that the channel has on the plate."""
+
+
+class QcGate(Model):
+    """Stops before the other steps where too many sites are flagged."""
+
+    max_flagged: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """The share of sites that may be flagged."""
+    flags: Annotated[list[FlagName], Field(min_length=1)] | None = None
+    """The flags that count. By default all."""
+
 
 class Config(Model):
     """The keys of `config.yaml`. Every path is relative to the file that names it."""
@@ -34,6 +62,11 @@ class Config(Model):
     well out. No pixels are ever invented."""
     allowed_failures: Annotated[int, Field(ge=0)] = 0
     """How many wells of a plate may fail before the run ends with an error."""
+    qc_flags: QcFlags = Field(default_factory=QcFlags)
+    """What [flags a site](#flags-and-the-gate), where a step measures image quality."""
+    qc_gate: QcGate | None = None
+    """Measure image quality first, in a stage of its own, and [stop there](#flags-and-the-gate) where too many sites
+    are flagged. By default nothing stops."""
     fingerprint: Literal["stat", "content"] = "stat"
     """How a raw file is known again: by size and time stamp, or by a hash of its bytes."""
     screen: Screen = Screen()
@@ -81,6 +114,8 @@ class Settings(Model):
     allowed_failures: int
     fingerprint: Literal["stat", "content"]
     screen: Screen = Screen()
+    qc_flags: QcFlags = Field(default_factory=QcFlags)
+    qc_gate: QcGate | None = None
 
     def plate(self, name: str) -> PlateSettings:
         """Return a plate by name; a UserError offers the nearest."""
@@ -109,7 +144,7 @@ def load_settings(config: dict[str, Any], base: Path, source: str) -> Settings:
         With everything that is wrong in both files.
     """
     document = Document(source, config, _lines(base / source))
-    settings = validate(Config, document, {"screen": Screen, **PARTS})
+    settings = validate(Config, document, {"screen": Screen, **PARTS, "qc_flags": QcFlags, "qc_gate": QcGate})
     table = base / settings.plates
     rows = _read_rows(table, document.where("plates"))
     problems: list[Problem] = []

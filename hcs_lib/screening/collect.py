@@ -10,9 +10,10 @@ from typing import Any
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.plates.platemap import read_platemap
 from hcs_lib.screening.objects import write_objects
+from hcs_lib.screening.sites import SiteQuality, flagged_sites, measured_quality, write_sites
 from hcs_lib.screening.tidy import tidy
 from hcs_lib.screening.wells import WellResult, load_results
-from hcs_lib.storage.collected import parquet_writer, write_csv
+from hcs_lib.storage.collected import write_csv
 
 FAILURE_COLUMNS = ("plate", "well", "site", "stage", "step", "kind", "counts", "reason")
 
@@ -48,9 +49,10 @@ def collect_plate(folder: Path) -> Collected:
     results = load_results(folder, plan)
     tables = folder / "tables"
     medians, objects = write_objects(folder, plan, results)
-    _write_sites(tables / "sites.parquet", plan, results)
+    quality = measured_quality(folder, plan, results)
+    write_sites(tables / "sites.parquet", plan, results, quality)
     platemap = read_platemap(Path(plan.platemap)) if plan.platemap else None
-    _write_wells(tables / "wells.csv", plan, results, platemap.wells if platemap else {}, medians)
+    _write_wells(tables / "wells.csv", plan, results, platemap.wells if platemap else {}, medians, quality)
     write_csv(tables / "failures.csv", FAILURE_COLUMNS, _failures(plan, results))
     tidy(folder, plan, results)
     statuses = [result.status for result in results]
@@ -63,35 +65,18 @@ def collect_plate(folder: Path) -> Collected:
     )
 
 
-def _write_sites(path: Path, plan: PlatePlan, results: list[WellResult]) -> None:
-    import pyarrow as pa
-
-    sites = [(result.well, site) for result in results for site in result.sites]
-    columns: dict[str, Any] = {
-        "plate": pa.array([plan.plate] * len(sites), pa.string()),
-        "well": pa.array([well for well, _ in sites], pa.string()),
-        "site": pa.array([site.site for _, site in sites], pa.int32()),
-        "status": pa.array([site.status for _, site in sites], pa.string()),
-        "reason": pa.array([site.reason for _, site in sites], pa.string()),
-        "planes": pa.array([site.planes for _, site in sites], pa.int32()),
-    }
-    for label in plan.labels:
-        columns[f"count_{label}"] = pa.array([site.counts.get(label) for _, site in sites], pa.int64())
-    table = pa.table(columns)
-    with parquet_writer(path, table.schema) as writer:
-        writer.write_table(table)
-
-
 def _write_wells(
     path: Path,
     plan: PlatePlan,
     results: list[WellResult],
     platemap: Mapping[str, Mapping[str, str]],
     medians: Mapping[str, Mapping[str, float]],
+    quality: SiteQuality,
 ) -> None:
-    """One row per well: fate, platemap, counts, medians over its objects."""
+    """One row per well: fate, platemap, flagged sites, counts, medians over its objects."""
     counts = [f"count_{label}" for label in plan.labels]
-    own = ["plate", "well", "status", "reason", "sites", "sites_left_out", *counts]
+    flagged = list(flagged_sites(plan, quality, []))
+    own = ["plate", "well", "status", "reason", "sites", "sites_left_out", *flagged, *counts]
     mapped = {name: f"platemap_{name}" if name in own else name for row in platemap.values() for name in row}
     mapped.pop("well", None)
     features = list(next((row for row in medians.values()), {}))
@@ -108,6 +93,7 @@ def _write_wells(
         }
         row |= {mapped[name]: value for name, value in platemap.get(result.well, {}).items() if name in mapped}
         if done:
+            row |= flagged_sites(plan, quality, [(result.well, site.site) for site in done])
             row |= {f"count_{label}": sum(site.counts.get(label, 0) for site in done) for label in plan.labels}
         rows.append(row | dict(medians.get(result.well, {})))
     columns = [*own[:4], *mapped.values(), *own[4:], *features]

@@ -13,22 +13,16 @@ from hcs_lib.storage.plate import write_plate
 def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
     """Remove stores, tables and receipts that stand for nothing; write the plate's final metadata.
 
-    What is kept: every output that the receipt of a done well names, and the receipts of the plan's wells.
+    What is kept: every output that the receipt of a well names (of a well that failed, those of the stages before),
+    and the receipts that wells ended with: of the plan's stages, none after one in which the well failed.
     Only the plate's own results are touched.
     """
-    outputs = [
-        (result.well, output)
-        for result in results
-        if result.status == "done"
-        for receipt in result.receipts
-        for output in receipt.outputs
-    ]
-    named = {output.path for _, output in outputs}
+    named = {output.path for result in results for receipt in result.receipts for output in receipt.outputs}
 
-    stages = {stage.name for stage in plan.stages}
-    for receipt in (folder / "receipts").glob("*/*.json"):
-        if receipt.parent.name not in stages or receipt.stem not in plan.wells:
-            receipt.unlink()
+    reached = {(receipt.stage, receipt.well) for result in results for receipt in result.receipts}
+    for path in (folder / "receipts").glob("*/*.json"):
+        if (path.parent.name, path.stem) not in reached:
+            path.unlink()
 
     for part in (folder / "tables" / "wells").glob("*/*.parquet"):
         if part.relative_to(folder).as_posix() not in named:
@@ -47,7 +41,8 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
         if parent.is_dir() and not any(child.is_dir() for child in parent.iterdir()):
             shutil.rmtree(parent)
     fields: dict[str, list[str]] = {}
-    for well, output in outputs:
-        if output.kind == "image":
-            fields.setdefault(well, []).append(Path(output.path).name)
+    for result in results:
+        images = [output for receipt in result.receipts for output in receipt.outputs if output.kind == "image"]
+        if result.status == "done" and images:
+            fields[result.well] = [Path(output.path).name for output in images]
     write_plate(store, plan.plate, fields)

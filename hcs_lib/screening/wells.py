@@ -40,8 +40,15 @@ class WellResult:
         return self.last.sites
 
 
-def load_results(folder: Path, plan: PlatePlan) -> list[WellResult]:
+def load_results(folder: Path, plan: PlatePlan, *, until: str | None = None) -> list[WellResult]:
     """Read the receipts of every well of the plan, in the order of the plan.
+
+    Parameters
+    ----------
+    folder, plan
+        The plate's results, and its plan.
+    until
+        The last stage that is read; by default all are. Wells without a stage so far are left out.
 
     Raises
     ------
@@ -50,7 +57,8 @@ def load_results(folder: Path, plan: PlatePlan) -> list[WellResult]:
     """
     found: dict[str, list[Receipt]] = {well: [] for well in plan.wells}
     problems = []
-    for stage in plan.stages:
+    names = [stage.name for stage in plan.stages]
+    for stage in plan.stages[: names.index(until) + 1 if until else None]:
         for batch in stage.batches:
             manifest = Manifest.load(folder / "manifests" / stage.name / f"{batch}.json")
             for well, digest in manifest.wells.items():
@@ -69,4 +77,4 @@ def load_results(folder: Path, plan: PlatePlan) -> list[WellResult]:
                     found[well].append(receipt)
     if problems:
         raise UserError(problems)
-    return [WellResult(well, tuple(receipts)) for well, receipts in found.items()]
+    return [WellResult(well, tuple(receipts)) for well, receipts in found.items() if receipts]

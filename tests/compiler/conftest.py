@@ -33,6 +33,9 @@ def columns(objects: list[str], channel_names: list[str], *, texture: bool = Fal
 
 sys.modules["fake_functions"] = ModuleType("fake_functions")
 sys.modules["fake_functions"].columns = columns  # type: ignore[attr-defined]
+sys.modules["fake_functions"].quality_columns = (  # type: ignore[attr-defined]
+    lambda objects, channel_names: [f"ImageQuality_Focus_{channel}" for channel in channel_names]
+)
 
 
 def entry(name: str, *parameters: Parameter, **facts: Any) -> FunctionEntry:
@@ -78,6 +81,9 @@ ENTRIES = {
               Parameter("pixel_size_um"), Parameter("texture", default=False, annotation="bool"),
               accepts=(3,), coupling="mixes", axis="channel", returns="table", dtypes=SAME,
               special_inputs=("labels", "channel_names", "pixel_size_um"), columns="fake_functions:columns"),
+        entry("quality", Parameter("channel_names", required=True), accepts=(3,), axis="channel", returns="table",
+              special_inputs=("channel_names",), columns="fake_functions:quality_columns", rows="sites"),
+        entry("focus", returns="table", rows="sites"),
         entry("positions", Parameter("grid_dimensions", required=True), Parameter("z_spacing_um", required=True),
               accepts=(3,), coupling="mixes", axis="site", special_inputs=("grid_dimensions", "z_spacing_um"),
               special_outputs=("positions",)),

@@ -1,7 +1,8 @@
 rule collect:
     input:
         plan="results/{plate}/plan.json",
-        receipts=last_receipts,
+        receipts=all_receipts,
+        gate=gate_of,
         platemap=platemap,
     output:
         objects="results/{plate}/tables/objects.parquet",

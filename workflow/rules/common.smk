@@ -98,14 +98,35 @@ def batches(plate, stage):
 
 def stage_before(wildcards):
     """Return the receipt of the same batch in the stage before, where there is one."""
-    names = [stage.name for stage in plan_of(wildcards).stages]
-    before = names[: names.index(wildcards.stage)][-1:]
-    return [f"results/{wildcards.plate}/receipts/{name}/batches/{wildcards.batch}.json" for name in before]
+    stages = plan_of(wildcards).stages
+    before = stages[: [stage.name for stage in stages].index(wildcards.stage)][-1:]
+    return [
+        f"results/{wildcards.plate}/receipts/{stage.name}/batches/{wildcards.batch}.json"
+        for stage in before
+        if wildcards.batch in stage.batches
+    ]
 
 
-def last_receipts(wildcards):
-    """Return the receipts of the last stage of a plate; those before are inputs of these."""
-    return batches(wildcards.plate, plan_of(wildcards).stages[-1])
+def all_receipts(wildcards):
+    """Return the receipts of all stages of a plate: not every well need have all of them."""
+    return [receipt for stage in plan_of(wildcards).stages for receipt in batches(wildcards.plate, stage)]
+
+
+def gated_receipts(wildcards):
+    """Return the receipts that the gate of a plate judges."""
+    plan = plan_of(wildcards)
+    return [receipt for stage in plan.stages if stage.name == plan.gate.stage for receipt in batches(plan.plate, stage)]
+
+
+def gate_of(wildcards):
+    """Return what the gate of a plate writes, where it has one."""
+    return f"results/{wildcards.plate}/gate.json" if plan_of(wildcards).gate else []
+
+
+def gate_before(wildcards):
+    """Return what the gate before a stage writes, where there is one."""
+    gate = plan_of(wildcards).gate
+    return gate_of(wildcards) if gate and gate.stage != wildcards.stage else []
 
 
 wildcard_constraints:

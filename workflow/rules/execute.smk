@@ -2,6 +2,7 @@ rule execute_cpu:
     input:
         manifest=manifest,
         before=stage_before,
+        gate=gate_before,
     output:
         "results/{plate}/receipts/{stage}/batches/{batch}.json",
     log:

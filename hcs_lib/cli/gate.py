@@ -1,0 +1,44 @@
+"""`hcs gate`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command(name="gate")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--approve", "reason", metavar="REASON", help="Go on with these flagged sites; say why.")
+def gate(folder: Path, reason: str | None) -> None:
+    """Say whether too many sites of a plate are flagged (qc_gate); exit 1 if so. FOLDER is results/PLATE.
+
+    With --approve the plate goes on all the same: who, when and why are written to approvals.json, and hold as
+    long as the same sites have the same flags.
+    """
+    import getpass
+
+    from hcs_lib.screening.gate import approve, judge
+
+    found = judge(folder)
+    if reason is not None and not found.passed:
+        found = approve(folder, found, by=getpass.getuser(), reason=reason)
+    for site in found.flagged:
+        click.echo(f"{found.plate}: well {site.well}, site {site.site}: {site.reasons}")
+    share = len(found.flagged) / found.sites if found.sites else 0.0
+    click.echo(f"{found.plate}: {len(found.flagged)} of {found.sites} sites flagged ({share:.0%}), "
+               f"{found.gate.max_flagged:.0%} allowed.")  # fmt: skip
+    if found.within:
+        return
+    if found.approval is not None:
+        click.echo(f"{found.plate}: approved by {found.approval['by']} at {found.approval['at']}: "
+                   f"{found.approval['reason']}")  # fmt: skip
+        return
+    click.echo(
+        f"hcs: plate {found.plate}: stopped at the gate, more sites are flagged than qc_gate permits. Look at the "
+        f'sites above. To go on with them: `hcs gate {folder} --approve "REASON"`, then run again. Or leave wells '
+        "out, mend the images, or change qc_flags or qc_gate in the config.",
+        err=True,
+    )
+    sys.exit(1)

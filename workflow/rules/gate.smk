@@ -1,0 +1,22 @@
+rule gate:
+    input:
+        plan="results/{plate}/plan.json",
+        receipts=gated_receipts,
+    output:
+        "results/{plate}/gate.json",
+    log:
+        "results/{plate}/logs/gate.log",
+    benchmark:
+        "results/{plate}/benchmarks/gate.tsv"
+    retries: 0
+    localrule: True
+    conda:
+        "../envs/hcs.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        gpu=0,
+    message:
+        "Gate of plate {wildcards.plate}"
+    shell:
+        "hcs gate results/{wildcards.plate} > {log:q} 2>&1"
