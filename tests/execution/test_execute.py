@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -408,6 +409,27 @@ def test_a_mount_point_without_its_plate_is_a_failure_of_the_machine(bench: Any)
     assert not list((bench.results / "receipts").rglob("*.json"))
     execute_manifest(bench.manifest, raw=moved)
     assert bench.receipt_path("C11").exists()
+
+
+def test_a_mount_that_broke_or_may_not_be_read_is_a_failure_of_the_machine(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat, access = Path.stat, os.access
+
+    def broken(path: Path, **options: Any) -> os.stat_result:
+        if path.suffix == ".tif":
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+        return stat(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", broken)
+        with pytest.raises(MachineError, match="not connected"):
+            execute_well(bench.context_path("A01"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, mode: Path(path).suffix != ".tif" and access(path, mode))
+        with pytest.raises(MachineError, match=r"none of the files of well A01 .*Permission denied"):
+            execute_well(bench.context_path("A01"))
+    assert not bench.receipt_path("A01").exists()
 
 
 @pytest.mark.parametrize("fault", ["missing", "undecodable"])
