@@ -35,7 +35,7 @@ def compile_command(
     from hcs_lib.pipeline.settings import load_settings
 
     document = read_yaml(config_file)
-    settings = load_settings(document.value, config_file.absolute().parent, document.source)
+    settings = load_settings(document.value, config_file.absolute().parent, document.source, results.absolute())
     problems: list[Problem] = []
     for plate in [settings.plate(name) for name in plates] or settings.plates:
         try:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
 from hcs_lib.core.errors import nearest
-from hcs_lib.core.units import POWERS, parse_quantity, to_pixels
+from hcs_lib.core.units import POWERS, Quantity, parse_quantity, to_pixels
 from hcs_lib.registry.entry import FunctionEntry, Parameter
 
 _TYPES: dict[str, Any] = {
@@ -24,6 +24,10 @@ _TYPES: dict[str, Any] = {
 """The names that an annotation may use to be understood; others are not checked."""
 
 
+_TARGETS = frozenset({"out", "output"})
+"""Parameters that take an array to write into, or its dtype."""
+
+
 def check_arguments(context: DraftContext, plan: DraftStep, call: DraftCall) -> None:
     """Check the arguments of a call, and turn quantities into pixels."""
     entry = call.entry
@@ -32,7 +36,10 @@ def check_arguments(context: DraftContext, plan: DraftStep, call: DraftCall) -> 
     takes_any = any(parameter.kind == "any" for parameter in entry.parameters)
     for name in list(call.args):
         place = call.source.where(name)
-        if name in call.special_inputs:
+        if name in _TARGETS:
+            context.problem(plan.source, place, f"'{name}' says where {entry.id} puts its result, and the step does.",
+                            "Leave it out.")  # fmt: skip
+        elif name in call.special_inputs:
             context.problem(plan.source, place, f"'{name}' is given under `inputs` too.")
         elif name in parameters:
             for message in _checked(call.args, parameters[name], context.plate.pixel_size_um):
@@ -60,28 +67,43 @@ def _checked(args: dict[str, Any], parameter: Parameter, pixel_size_um: float | 
         if message:
             yield message
         return
-    quantity = parse_quantity(args[name]) if isinstance(args[name], str) else None
-    if quantity is None:
-        yield f"'{name}' should be {annotation}, found {args[name]!r}."
+    given, found = args[name], _quantities(args[name])
+    if not any(found):
+        yield f"'{name}' should be {annotation}, found {given!r}."
         return
     power = next((power for unit, power in POWERS.items() if unit in annotation.split(" | ")), None)
-    if power is not None and quantity.power != power:
-        yield f"'{name}' should be {'a length' if power == 1 else 'an area'}, found '{quantity}'."
+    wrong = [quantity for quantity in found if quantity and power not in (None, quantity.power)]
+    if wrong:
+        yield f"'{name}' should be {'a length' if power == 1 else 'an area'}, found '{wrong[0]}'."
         return
+    members = given if isinstance(given, list) else [given]
     try:
-        args[name] = to_pixels(quantity, pixel_size_um)
+        pixels = [
+            to_pixels(quantity, pixel_size_um) if quantity else member
+            for quantity, member in zip(found, members, strict=True)
+        ]
     except ValueError as error:
         yield f"'{name}': {error}."
         return
-    if not _fits(adapter, args[name]):
-        if args[name].is_integer() and _fits(adapter, int(args[name])):
-            args[name] = int(args[name])
-        else:
-            yield f"'{name}' should be {annotation}, and '{quantity}' is {args[name]:g} pixels."
+    whole = [int(number) if isinstance(number, float) and number.is_integer() else number for number in pixels]
+    for numbers in (pixels, whole):
+        args[name] = numbers if isinstance(given, list) else numbers[0]
+        if _fits(adapter, args[name]):
+            return
+    single = f"and '{found[0]}' is {pixels[0]:g} pixels"
+    yield f"'{name}' should be {annotation}, {f'found {given!r}' if isinstance(given, list) else single}."
+
+
+def _quantities(value: Any) -> list[Quantity | None]:
+    """Return the quantity that a value is, or those of a list; None for what is none."""
+    return [
+        parse_quantity(member) if isinstance(member, str) else None
+        for member in (value if isinstance(value, list) else [value])
+    ]
 
 
 def _is_quantity(value: Any, parameter: Parameter) -> bool:
-    return isinstance(value, str) and not isinstance(parameter.default, str) and parse_quantity(value) is not None
+    return not isinstance(parameter.default, str) and any(_quantities(value))
 
 
 def _unlike_default(value: Any, parameter: Parameter) -> str | None:
@@ -90,7 +112,9 @@ def _unlike_default(value: Any, parameter: Parameter) -> str | None:
     if isinstance(default, bool):
         if not isinstance(value, bool):
             return f"'{parameter.name}' should be true or false, found {value!r}."
-    elif isinstance(default, (int, float)) and isinstance(value, (str, bool, dict)):
+    elif isinstance(default, (int, float)) and any(
+        isinstance(member, (str, bool, dict)) for member in (value if isinstance(value, list) else [value])
+    ):
         return f"'{parameter.name}' should be a number, found {value!r}."
     return None
 

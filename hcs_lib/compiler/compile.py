@@ -70,7 +70,13 @@ def compile_plate(
     drafts, problems = draft_contexts(plate, settings, index, pipeline, service)
     if plate.platemap is not None:
         try:
-            read_platemap(plate.platemap).check(index.wells, plate.name)
+            platemap = read_platemap(plate.platemap)
+            problems += [
+                Problem(pipeline.where("derived", name), f"Derived feature '{name}' is a column of the platemap.")
+                for name in pipeline.model.derived
+                if name in platemap.columns
+            ]
+            platemap.check(index.wells, plate.name)
         except UserError as error:
             problems += error.problems
     if problems:
@@ -110,7 +116,7 @@ def draft_contexts(
     functions = FunctionTable(registry)
     names = [other.name for other in settings.plates]
     problems += check_plates(pipeline, names)
-    groups, wrong = group_wells(pipeline, plate.name, index.wells, alone=names == [plate.name])
+    groups, wrong = group_wells(pipeline, plate.name, index.wells)
     problems += wrong
     wholes, drafts = [], []
     for applied, wells in groups.items():

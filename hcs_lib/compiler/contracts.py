@@ -21,7 +21,8 @@ def validate_memory_contracts_for_context(context: DraftContext) -> None:
             image = plan.incoming
             for call in chain:
                 _validate_call(context, plan, call, image)
-                image = result_of(call.entry, image)
+                _validate_size(context, plan, call, image)
+                image = result_of(call.entry, image, call.args)
             _validate_result(context, plan, chain[-1], image)
             chains[value] = tuple(_function_call(plan, call) for call in chain if call.entry)
         _validate_rows(context, plan)
@@ -101,6 +102,15 @@ def _validate_chance(context: DraftContext, plan: DraftStep, call: DraftCall, en
     context.problem(plan.source, call.source.location, f"{entry.id} gives another result at each call.", hint)
 
 
+def _validate_size(context: DraftContext, plan: DraftStep, call: DraftCall, image: ImageType) -> None:
+    """Values of earlier steps lie on the plate's planes, pixel on pixel; so must the image they are used with."""
+    if image.resized_by and call.special_inputs:
+        names = ", ".join(call.special_inputs)
+        context.problem(plan.source, call.source.location,
+                        f"{call.source.call} takes {names}, which may not fit its image: {image.resized_by} changed "
+                        "the size.")  # fmt: skip
+
+
 def _validate_result(context: DraftContext, plan: DraftStep, last: DraftCall, result: ImageType) -> None:
     """Check that the last function yields what the step names."""
     if result.kind is None:
@@ -114,6 +124,12 @@ def _validate_result(context: DraftContext, plan: DraftStep, last: DraftCall, re
             context.problem(
                 plan.source, ("outputs", slot), f"{found}, not {'labels' if slot == 'labels' else 'a table'}."
             )
+    if plan.output in ("image", "labels") and result.resized_by:
+        entry = next((call.entry for call in plan.calls if call.entry and call.entry.id == result.resized_by), None)
+        switch = "".join(f"`{name}: {str(value).lower()}`" for name, value in entry.keep_size.items()) if entry else ""
+        context.problem(plan.source, ("keep",) if plan.output == "image" else ("outputs", "labels"),
+                        f"{result.resized_by} changes the size of the image, and what is written has that of the "
+                        "plate's planes.", switch and f"Give it {switch}.")  # fmt: skip
     if plan.output in (None, "image") and result.kind not in IMAGES:
         hint = (
             "Name it: `outputs: {table: …}`." if result.kind == "table" else "A step needs an image, labels or a table."

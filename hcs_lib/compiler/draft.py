@@ -67,8 +67,7 @@ class DraftStore:
 class DraftStep:
     """A step plan in the making; `StepPlan` says what each field means, and in which phase it is filled.
 
-    `incoming` and `outgoing` are the images that the function pattern is given and gives; `yields_image` tells
-    whether a later step may take it for "the step before".
+    `incoming` and `outgoing` are the images that the function pattern is given and gives.
     """
 
     source: ResolvedStep

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from hcs_lib.core.declare import ProcessingContract, Returns
 from hcs_lib.pipeline.models import Axis
@@ -19,11 +19,15 @@ IMAGES: tuple[Returns, ...] = ("image", "labels", "mask")
 
 @dataclass(frozen=True, slots=True)
 class ImageType:
-    """An image or another result. `kind` and `dtype` are None where they are unknown."""
+    """An image or another result. `kind` and `dtype` are None where they are unknown.
+
+    `resized_by` is the function that gave it other sides than the plate's planes have.
+    """
 
     kind: Returns | None
     dims: Literal[2, 3]
     dtype: str | None
+    resized_by: str | None = None
 
     def __str__(self) -> str:
         return f"{'planes' if self.dims == 2 else 'stacks'} of {self.dtype or 'unknown dtype'}"
@@ -46,7 +50,7 @@ def sees_volume(entry: FunctionEntry, stack: Axis | None, args: Collection[str],
     return stack == "z" or apart or entry.coupling == "reduces"
 
 
-def result_of(entry: FunctionEntry | None, image: ImageType) -> ImageType:
+def result_of(entry: FunctionEntry | None, image: ImageType, args: Mapping[str, Any]) -> ImageType:
     """Return what a call gives for an image, unknown in parts where the registry does not tell."""
     if entry is None:
         return ImageType(None, image.dims, None)
@@ -59,4 +63,5 @@ def result_of(entry: FunctionEntry | None, image: ImageType) -> ImageType:
         kind = "mask" if dtype == "bool" else "image"
     reduces = entry.contract is ProcessingContract.VOLUMETRIC_TO_SLICE
     dims = 2 if reduces or kind not in IMAGES else image.dims
-    return ImageType(kind, dims, dtype if kind in IMAGES else None)
+    resizes = entry.resizes and not (entry.keep_size and all(args.get(k) == v for k, v in entry.keep_size.items()))
+    return ImageType(kind, dims, dtype if kind in IMAGES else None, entry.id if resizes else image.resized_by)

@@ -52,7 +52,7 @@ class ResolvedStep:
 
 
 def group_wells(
-    pipeline: LoadedPipeline, plate: str, wells: Iterable[str], *, alone: bool
+    pipeline: LoadedPipeline, plate: str, wells: Iterable[str]
 ) -> tuple[dict[tuple[int, ...], tuple[str, ...]], list[Problem]]:
     """Group the wells of a plate by the overrides that hold for them.
 
@@ -62,15 +62,13 @@ def group_wells(
         With the overrides.
     plate, wells
         The plate and its wells, in order.
-    alone
-        Whether the analysis has this plate only: wells that it does not have are then nowhere.
 
     Returns
     -------
     dict
         Indices of overrides → wells. Wells of one group go through the same steps.
     list
-        Problems: names that are no wells, or wells that the plate does not have.
+        Problems: wells of overrides for this plate that it does not have. An override that names no plates is for all.
     """
     known = tuple(wells)
     problems: list[Problem] = []
@@ -79,8 +77,7 @@ def group_wells(
         if override.plates is None or plate in override.plates:
             found, wrong = _wells(pipeline, plate, index, override, known)
             members[index] = found
-            if alone or override.plates is not None:
-                problems += wrong
+            problems += wrong
     groups: dict[tuple[int, ...], list[str]] = {}
     for well in known:
         groups.setdefault(tuple(index for index, inside in members.items() if well in inside), []).append(well)
@@ -108,7 +105,9 @@ def _wells(
         Problem(
             pipeline.where("overrides", index, "wells", item),
             f"Plate '{plate}' has no well '{well}'.",
-            nearest(well, known) or f"It has {known[0]} to {known[-1]}.",
+            nearest(well, known)
+            or f"It has {known[0]} to {known[-1]}."
+            + ("" if override.plates else " Name under `plates` those that the override is for."),
         )
         for item, well in enumerate(names)
         if well not in known

@@ -61,6 +61,7 @@ def _initialize(context: DraftContext, step: ResolvedStep) -> DraftStep:
         before.kind if before else "image",
         2 if stack is None else 3,
         before.dtype if before else context.plate.index.dtype,
+        before.resized_by if before else None,
     )
     outgoing = _outgoing(context, step, pattern, incoming)
     return DraftStep(
@@ -195,7 +196,7 @@ def _outgoing(context: DraftContext, step: ResolvedStep, pattern: DraftPattern, 
     for value, chain in pattern.items():
         image = incoming
         for call in chain:
-            image = result_of(call.entry, image)
+            image = result_of(call.entry, image, call.args)
         results[value] = image
     found = list(results.values())
     known = {(image.kind, image.dims) for image in found if image.kind is not None}
@@ -204,7 +205,8 @@ def _outgoing(context: DraftContext, step: ResolvedStep, pattern: DraftPattern, 
         context.problem(step, ("func",), f"the routes give different things: {said}.")
     dtypes = {image.dtype for image in found}
     dtype = LABEL_DTYPE if found[0].kind == "labels" else found[0].dtype if len(dtypes) == 1 else None
-    return ImageType(found[0].kind, found[0].dims, dtype)
+    resized_by = next((image.resized_by for image in found if image.resized_by), None)
+    return ImageType(found[0].kind, found[0].dims, dtype, resized_by)
 
 
 def _link_special_inputs(context: DraftContext, plan: DraftStep, names: dict[str, Named]) -> None:
@@ -219,10 +221,28 @@ def _link_special_inputs(context: DraftContext, plan: DraftStep, names: dict[str
             continue
         wanted = [given] if isinstance(given, str) else given
         links = [_link(context, plan, parameter, name, names) for name in wanted]
+        _check_one_for_all_channels(context, plan, parameter, wanted, names)
         plan.special_inputs[parameter] = tuple(link for link in links if link is not None)
         for call in plan.calls:
             if call.entry and parameter in call.entry.special_inputs:
                 call.special_inputs[parameter] = _one_or_many(context, plan, call, parameter, given)
+
+
+def _check_one_for_all_channels(
+    context: DraftContext, plan: DraftStep, parameter: str, wanted: Sequence[str], names: dict[str, Named]
+) -> None:
+    """A function made for stacked channels takes a value that belongs to all of them."""
+    makers = [call.source.call for call in plan.calls
+              if call.entry and parameter in call.entry.special_inputs and call.entry.axis == "channel"]  # fmt: skip
+    if plan.stack != "channel" or not makers:
+        return
+    for name in wanted:
+        made = names[name].domain.channel if name in names else ()
+        if len(made) > 1:
+            context.problem(plan.source, ("inputs", parameter),
+                            f"{makers[0]} takes one '{name}' for all channels, and there is one for each of "
+                            f"{', '.join(map(str, made))}.",
+                            f"Say `channels: [{made[0]}]` in the step that makes it.")  # fmt: skip
 
 
 def _one_or_many(

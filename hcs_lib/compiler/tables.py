@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
+from hcs_lib.contexts.columns import COUNT, METADATA, SITES, WELL_COLUMNS, is_reserved
 from hcs_lib.contexts.manifests import ObjectTable, SiteTable
 from hcs_lib.core.errors import Problem, UserError, nearest
 from hcs_lib.core.expressions import column_names
@@ -84,6 +85,19 @@ def check_derived(pipeline: LoadedPipeline, tables: Iterable[ObjectTable | None]
             continue
         if name in columns:
             problems.append(Problem(where, f"Derived feature '{name}' is a column of the table already."))
+        if is_reserved(name):
+            problems.append(
+                Problem(where, f"Derived feature '{name}' has the name of a column that the tables have anyhow.",
+                        f"Take one that does not begin with {METADATA}, {COUNT} or {SITES} and is none of "
+                        f"{', '.join(WELL_COLUMNS)}.")
+            )  # fmt: skip
+        silent = next((table.name for table in found if not table.columns), None)
+        if silent is not None:
+            problems.append(
+                Problem(where, f"Derived feature '{name}': the columns of table '{silent}' are not known before it is "
+                        "made.", "Measure with a function that declares its columns, such as hcs.measure_objects.")
+            )  # fmt: skip
+            continue
         problems += [
             Problem(
                 where,
@@ -91,6 +105,6 @@ def check_derived(pipeline: LoadedPipeline, tables: Iterable[ObjectTable | None]
                 nearest(column, columns) or f"It has {', '.join(sorted(columns)[:5])}, …: {len(columns)} in all.",
             )
             for column in column_names(expression)
-            if columns and column not in columns
+            if column not in columns
         ]
     return problems

@@ -32,7 +32,7 @@ def declare_zarr_stores_for_context(context: DraftContext) -> None:
                             "no step keeps an image, so its labels are to lie on the raw image, whose channels were "
                             "not taken at the same z-planes and time points.",
                             "Say `keep: true` in the step whose image they were made of.")  # fmt: skip
-        context.raw_store = _image(context, context.raw_domain, context.plate.index.dtype)
+        context.raw_store = _image(context, written["labels"], context.raw_domain, context.plate.index.dtype)
 
 
 def _image_store(context: DraftContext, plan: DraftStep) -> DraftStore | None:
@@ -41,13 +41,19 @@ def _image_store(context: DraftContext, plan: DraftStep) -> DraftStore | None:
             context.problem(plan.source, ("keep",), "the dtype of its image is unknown, so it cannot be kept.",
                             "Keep a step before or after it.")  # fmt: skip
         return None
-    return _image(context, plan.output_domain, plan.outgoing.dtype)
+    return _image(context, plan, plan.output_domain, plan.outgoing.dtype)
 
 
-def _image(context: DraftContext, domain: Domain, dtype: str) -> DraftStore:
+def _image(context: DraftContext, plan: DraftStep, domain: Domain, dtype: str) -> DraftStore | None:
+    """Declare the image of a step, or the raw image below its labels."""
     channels = tuple(name if name is not None else MERGED for name in domain.channel)
     sizes = _sizes(context, domain)
-    return DraftStore(None, domain.site, _plan(context, sizes, dtype, labels=False, channels=channels))
+    try:
+        return DraftStore(None, domain.site, _plan(context, sizes, dtype, labels=False, channels=channels))
+    except ValueError as error:
+        place, image = (("keep",), "its image") if plan.output == "image" else (("outputs", "labels"), "the raw image")
+        context.problem(plan.source, place, f"{image} cannot be written: {error}.")
+        return None
 
 
 def _labels(context: DraftContext, plan: DraftStep) -> ArraySpec:

@@ -175,7 +175,7 @@ class Override(Model):
     plates: Annotated[list[Text], Field(min_length=1)] | None = None
     """Names of plates. By default all."""
     wells: Annotated[list[Text], Field(min_length=1)] | None = None
-    """Names of wells. By default all."""
+    """Names of wells. By default all. Each plate that the override is for must have them."""
     args: dict[str, Arguments] = Field(default_factory=dict)
     """Function → arguments that replace the step's own."""
     enabled: bool | None = None

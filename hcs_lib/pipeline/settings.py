@@ -16,6 +16,9 @@ from hcs_lib.pipeline.models import Model, PlateName
 from hcs_lib.pipeline.screen import PARTS, Screen
 from hcs_lib.pipeline.validation import validate
 
+RESERVED = ("registry", "report", "ro-crate-metadata.json", "screen", "workflow")
+"""What else there is in the folder of results."""
+
 FlagName = Literal["blurred", "saturated", "dim", "background", "uneven"]
 _Deviations = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -126,7 +129,7 @@ class Settings(Model):
         return plates[name]
 
 
-def load_settings(config: dict[str, Any], base: Path, source: str) -> Settings:
+def load_settings(config: dict[str, Any], base: Path, source: str, results: Path | None = None) -> Settings:
     """Check a configuration and the table of plates that it names.
 
     Parameters
@@ -137,6 +140,8 @@ def load_settings(config: dict[str, Any], base: Path, source: str) -> Settings:
         The folder that relative paths in it start from: where the configuration file lies.
     source
         Names the configuration in errors. Where it is a file, errors carry its lines.
+    results
+        Where results are to be written: no plate's folder may hold it.
 
     Raises
     ------
@@ -151,7 +156,7 @@ def load_settings(config: dict[str, Any], base: Path, source: str) -> Settings:
     plates = []
     for row in rows:
         try:
-            plates.append(_plate(row, table, settings, base, document))
+            plates.append(_plate(row, table, settings, base, document, results))
         except UserError as error:
             problems += error.problems
     problems += _repeated(rows)
@@ -217,7 +222,9 @@ def _read_rows(table: Path, named: str) -> list[_Row]:
     return rows
 
 
-def _plate(row: _Row, table: Path, config: Config, base: Path, document: Document) -> PlateSettings:
+def _plate(
+    row: _Row, table: Path, config: Config, base: Path, document: Document, results: Path | None
+) -> PlateSettings:
     found = validate(PlateRow, Document(row.where, dict(row.cells), {}), {})
     pipeline, named = (
         (table.parent / found.pipeline, row.where)
@@ -227,6 +234,11 @@ def _plate(row: _Row, table: Path, config: Config, base: Path, document: Documen
     platemap = table.parent / found.platemap if found.platemap else None
     path = table.parent / found.path
     problems = []
+    if found.plate.lower() in RESERVED:
+        problems.append(
+            Problem(row.where, f"plate: '{found.plate}' is the name of other results than those of a plate.",
+                    f"So are {', '.join(RESERVED)}: take another.")
+        )  # fmt: skip
     if pipeline is None:
         problems.append(
             Problem(row.where, f"Plate '{found.plate}' has no pipeline.", f"Name one here or in {document.source}.")
@@ -237,6 +249,11 @@ def _plate(row: _Row, table: Path, config: Config, base: Path, document: Documen
         problems.append(Problem(row.where, f"platemap: the file {display_path(platemap)} does not exist."))
     if not path.is_dir():
         problems.append(Problem(row.where, f"path: the folder {display_path(path)} does not exist."))
+    elif results is not None and results.resolve().is_relative_to(path.resolve()):
+        problems.append(
+            Problem(row.where, f"path: results would be written into the plate's folder, to {results}.",
+                    "Run elsewhere: `snakemake --directory WORK`, `hcs compile --results WORK/results`.")
+        )  # fmt: skip
     if problems:
         raise UserError(problems)
     assert pipeline is not None

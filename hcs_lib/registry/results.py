@@ -238,7 +238,7 @@ def size(subject: Subject, good: Mapping[str, Trial], returns: Returns, accepts:
         return {}
     switches = [known for known in subject.parameters if isinstance(known.default, bool)]
     for switch in switches:
-        extra = {switch.name: not switch.default}
+        extra: dict[str, Any] = {switch.name: not switch.default}
         kept = subject.call(sample, attempt=trial.attempts.get(accepts[0]), **extra)
         if isinstance(kept, np.ndarray) and kept.shape == sample.shape:
             return {"resizes": True, "keep_size": extra}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hcs_lib.contexts.columns import COUNT, WELL_COLUMNS
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.plates.platemap import read_platemap
 from hcs_lib.screening.objects import write_objects
@@ -74,9 +75,9 @@ def _write_wells(
     quality: SiteQuality,
 ) -> None:
     """One row per well: fate, platemap, flagged sites, counts, medians over its objects."""
-    counts = [f"count_{label}" for label in plan.labels]
+    counts = [f"{COUNT}{label}" for label in plan.labels]
     flagged = list(flagged_sites(plan, quality, []))
-    own = ["plate", "well", "status", "reason", "sites", "sites_left_out", *flagged, *counts]
+    own = [*WELL_COLUMNS, *flagged, *counts]
     mapped = {name: f"platemap_{name}" if name in own else name for row in platemap.values() for name in row}
     mapped.pop("well", None)
     features = list(next((row for row in medians.values()), {}))
@@ -94,7 +95,7 @@ def _write_wells(
         row |= {mapped[name]: value for name, value in platemap.get(result.well, {}).items() if name in mapped}
         if done:
             row |= flagged_sites(plan, quality, [(result.well, site.site) for site in done])
-            row |= {f"count_{label}": sum(site.counts.get(label, 0) for site in done) for label in plan.labels}
+            row |= {f"{COUNT}{label}": sum(site.counts.get(label, 0) for site in done) for label in plan.labels}
         rows.append(row | dict(medians.get(result.well, {})))
     columns = [*own[:4], *mapped.values(), *own[4:], *features]
     write_csv(path, columns, rows)

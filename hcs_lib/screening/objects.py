@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hcs_lib.contexts.columns import METADATA
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.screening.derived import evaluate_derived
 from hcs_lib.screening.wells import WellResult
@@ -15,8 +16,6 @@ from hcs_lib.storage.tables import read_schema, read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-METADATA = "Metadata_"
 
 _NO_FEATURE = re.compile(r"_(Number_|Location_|AreaShape_(Center|BoundingBoxM))")
 """Columns that say which object and where, not what it is like: they have no median worth a column."""

@@ -89,6 +89,11 @@ ENTRIES = {
               special_outputs=("positions",)),
         entry("assemble", Parameter("positions", required=True), accepts=(3,), coupling="reduces", axis="site",
               special_inputs=("positions",)),
+        entry("shrink", resizes=True),
+        entry("rotate", Parameter("reshape", default=True), resizes=True, keep_size={"reshape": False}),
+        entry("to_complex", Parameter("output"), dtypes={"uint16": "complex128"}),
+        entry("windowed", Parameter("size", required=True, annotation="float | Sequence[float]")),
+        entry("shapes", returns="table", dtypes=SAME),
         entry("cuda", memory_type="cupy"),
         entry("any", Parameter("options", kind="any")),
     )

@@ -1,5 +1,7 @@
 """Compiling plates into files, by hand and from the command line."""
 
+# ruff: noqa: E501 (messages stand as they are printed)
+
 import json
 import os
 from pathlib import Path
@@ -92,6 +94,54 @@ def test_contexts_manifests_store_and_plan(analysis: Path) -> None:
     assert [well["path"] for well in store["attributes"]["ome"]["plate"]["wells"]] == ["B/02", "B/03", "C/02"]
     well = json.loads((results / "demo.zarr" / "B" / "03" / "zarr.json").read_bytes())
     assert [image["path"] for image in well["attributes"]["ome"]["well"]["images"]] == ["1", "2"]
+
+
+def test_derived_features_replace_no_column_of_the_platemap(analysis: Path) -> None:
+    (analysis / "map.csv").write_text("well,fraction\nB2,1\nB03,2\nC02,3\n")
+    with pytest.raises(UserError) as caught:
+        compile_here(analysis)
+    assert [str(problem) for problem in caught.value.problems] == [
+        "pipeline.yaml:19: Derived feature 'fraction' is a column of the platemap."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("func", "problem"),
+    [
+        ("scipy.ndimage.fourier_shift, args: {shift: 2}", "its image cannot be written: 'complex128' is no dtype of an image."),
+        ("skimage.exposure.rescale_intensity", "skimage.exposure.rescale_intensity rescales pixel values."),
+        ("skimage.exposure.adjust_gamma, args: {gamma: 0.5}", "skimage.exposure.adjust_gamma rescales pixel values."),
+        ("skimage.filters.rank.autolevel, args: {footprint: [[1, 1]]}", "skimage.filters.rank.autolevel rescales pixel values."),
+        ("scipy.ndimage.median_filter, args: {size: three}", "'size' should be float | Sequence[float] | None, found 'three'."),
+        ("scipy.ndimage.gaussian_filter, args: {sigma: 1, output: float32}",
+         "'output' says where scipy.ndimage.gaussian_filter puts its result, and the step does."),
+        ("skimage.transform.downscale_local_mean, args: {factors: [2, 2]}",
+         "skimage.transform.downscale_local_mean changes the size of the image"),
+        ("scipy.ndimage.rotate, args: {angle: 5}", "scipy.ndimage.rotate changes the size of the image, and what is written has that of the plate's planes. Give it `reshape: false`."),
+    ],
+)  # fmt: skip
+def test_what_real_functions_are_refused_for(analysis: Path, func: str, problem: str) -> None:
+    text = f"name: demo\nsteps:\n  - {{name: a, func: {{call: {func}}}, keep: true}}\n"
+    (analysis / "pipeline.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        compile_here(analysis)
+    (found,) = [str(found) for found in caught.value.problems]
+    assert found.startswith(f"pipeline.yaml:3: Step 'a': {problem}")
+
+
+def test_quantities_of_real_functions(analysis: Path) -> None:
+    func = "{call: scipy.ndimage.gaussian_filter, args: {sigma: [1 um, 2 px]}}"
+    (analysis / "pipeline.yaml").write_text(f"name: demo\nsteps:\n  - {{name: a, func: {func}, keep: true}}\n")
+    compile_here(analysis)
+    context = FrozenContext.load(analysis / "results" / "demo" / "contexts" / "s01-cpu" / "B02.json")
+    assert context.step_plans[0].func.chain[0].args == {"sigma": (2.0, 2.0)}
+
+
+def test_results_are_not_compiled_into_the_raw_plate(analysis: Path) -> None:
+    result = CliRunner().invoke(compile_command, ["--config", "config.yaml", "--results", "raw/results"])
+    assert isinstance(result.exception, UserError)
+    assert "results would be written into the plate's folder" in str(result.exception)
+    assert not (analysis / "raw" / "results").exists()
 
 
 def test_what_is_the_same_is_not_written_again(analysis: Path) -> None:

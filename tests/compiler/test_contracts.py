@@ -101,6 +101,19 @@ def test_slice_by_slice_where_the_step_says_so(fake: SimpleNamespace) -> None:
          "4: Step 'a': 'rank' should be int | None, and '0.3 um' is 0.6 pixels."),
         (one("{call: fake.segment, args: {min_diameter: 2, declump: 1}}", "outputs: {labels: x}"),
          "4: Step 'a': 'declump' should be bool, found 1."),
+        (one("{call: fake.blur, args: {sigma: [1 px, 2 px]}}"),
+         "4: Step 'a': 'sigma' should be float, found ['1 px', '2 px']."),
+        (one("{call: fake.windowed, args: {size: three}}"), "4: Step 'a': 'size' should be float | Sequence[float], found 'three'."),
+        (one("{call: fake.windowed, args: {size: [3, x]}}"), "4: Step 'a': 'size' should be float | Sequence[float], found [3, 'x']."),
+        (one("{call: fake.windowed, args: {size: [1 px, x]}}"), "4: Step 'a': 'size' should be float | Sequence[float], found ['1 px', 'x']."),
+        (one("{call: fake.gamma, args: {gamma: [1, x]}}"), "4: Step 'a': 'gamma' should be a number, found [1, 'x']."),
+        (one("{call: fake.to_complex, args: {output: float32}}"),
+         "4: Step 'a': 'output' says where fake.to_complex puts its result, and the step does. Leave it out."),
+        (one("fake.to_complex"), "5: Step 'a': its image cannot be written: 'complex128' is no dtype of an image."),
+        (one("fake.shrink"), "5: Step 'a': fake.shrink changes the size of the image, and what is written has that of the plate's planes."),
+        (one("fake.rotate"), "5: Step 'a': fake.rotate changes the size of the image, and what is written has that of the plate's planes. Give it `reshape: false`."),
+        (one("[fake.shrink, {call: fake.segment, args: {min_diameter: 2}}]", "outputs: {labels: x}"),
+         "5: Step 'a': fake.shrink changes the size of the image, and what is written has that of the plate's planes."),
         (one("{call: fake.gamma, args: {gamma: high}}"), "4: Step 'a': 'gamma' should be a number, found 'high'."),
         (one("{call: fake.rescale, args: {preserve_range: 1}}", "keep: true\n    may_rescale: true"),
          "4: Step 'a': 'preserve_range' should be true or false, found 1."),
@@ -127,6 +140,23 @@ def test_a_unit_needs_the_pixel_size(fake: SimpleNamespace) -> None:
 )
 def test_quantities_become_pixels(fake: SimpleNamespace, args: str, stored: dict[str, Any]) -> None:
     assert calls(fake, one(f"{{call: fake.blur, args: {args}}}"))[0].args == stored
+
+
+def test_quantities_within_lists_become_pixels(fake: SimpleNamespace) -> None:
+    assert calls(fake, one("{call: fake.windowed, args: {size: [8 um, 3 px, 2]}}"))[0].args == {"size": (16.0, 3.0, 2)}
+    assert calls(fake, one("{call: fake.gamma, args: {gamma: [1 um, 3]}}"))[0].args == {"gamma": (2.0, 3)}
+
+
+def test_a_switch_keeps_the_size(fake: SimpleNamespace) -> None:
+    assert calls(fake, one("{call: fake.rotate, args: {reshape: false}}"))[0].args == {"reshape": False}
+
+
+def test_labels_do_not_lie_on_an_image_of_another_size(fake: SimpleNamespace) -> None:
+    small = "  - {name: small, input: raw, func: fake.shrink}\n  - name: measure\n    input: small"
+    text = fake.nuclei.replace("  - name: measure\n    input: raw", small)
+    assert fake.problems(text) == [
+        "pipeline.yaml:11: Step 'measure': fake.measure takes labels, which may not fit its image: fake.shrink changed the size."
+    ]
 
 
 def test_areas_and_whole_numbers_of_pixels(fake: SimpleNamespace) -> None:
@@ -167,7 +197,7 @@ def test_the_pattern_is_stored_with_routes(fake: SimpleNamespace) -> None:
 @pytest.mark.parametrize(("dtype", "kind"), [("bool", "mask"), ("float64", "image"), ("int64", "labels")])
 def test_what_takes_labels_and_masks_gives_what_it_was_given(fake: SimpleNamespace, dtype: str, kind: str) -> None:
     entry = dataclasses.replace(fake.entries["fake.gamma"], returns="labels", dtypes={dtype: dtype})
-    assert result_of(entry, ImageType("image", 2, dtype)).kind == kind
+    assert result_of(entry, ImageType("image", 2, dtype), {}).kind == kind
 
 
 def test_labels_of_a_step_are_int32(fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:

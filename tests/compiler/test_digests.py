@@ -97,7 +97,10 @@ def test_a_step_is_switched_off_for_a_well(fake: SimpleNamespace) -> None:
 @pytest.mark.parametrize(
     ("override", "problem"),
     [
-        ("{wells: [H12], step: nuclei, enabled: false}", "14: Plate 'demo' has no well 'H12'. It has B02 to C02."),
+        ("{wells: [H12], step: nuclei, enabled: false}",
+         "14: Plate 'demo' has no well 'H12'. It has B02 to C02. Name under `plates` those that the override is for."),
+        ("{plates: [demo], wells: [H12], step: nuclei, enabled: false}",
+         "14: Plate 'demo' has no well 'H12'. It has B02 to C02."),
         ("{plates: [dmeo], step: nuclei, enabled: false}", "14: There is no plate 'dmeo'. Did you mean demo?"),
         ("{wells: [B03], step: nuclei, args: {fake.segment: {min_diametre: 3}}}",
          "14: Step 'nuclei': fake.segment has no parameter 'min_diametre' (B03: 1 of 3 wells). Did you mean min_diameter or min_area?"),
@@ -108,6 +111,15 @@ def test_a_step_is_switched_off_for_a_well(fake: SimpleNamespace) -> None:
 def test_what_an_override_may_not_say(fake: SimpleNamespace, override: str, problem: str) -> None:
     problems = fake.problems(fake.nuclei + f"overrides:\n  - {override}\n")
     assert problems == [f"pipeline.yaml:{problem}"]
+
+
+def test_a_well_of_an_override_is_missed_beside_other_plates(fake: SimpleNamespace) -> None:
+    plates = (*fake.settings().plates, fake.settings().plates[0].model_copy(update={"name": "pilot"}))
+    override = "overrides:\n  - {wells: [H12], step: nuclei, enabled: false}\n"
+    assert fake.problems(fake.nuclei + override, plates=plates) == [
+        "pipeline.yaml:14: Plate 'demo' has no well 'H12'. It has B02 to C02. Name under `plates` those that the override is for."
+    ]
+    assert fake.compile(fake.nuclei + override.replace("{wells", "{plates: [pilot], wells"), plates=plates)
 
 
 def test_a_problem_of_all_wells_is_said_once(fake: SimpleNamespace) -> None:

@@ -123,6 +123,8 @@ def test_the_step_state_is_the_resolved_configuration(fake: SimpleNamespace) -> 
          "pipeline.yaml:4: Step 'measure': no function takes 'label'. Did you mean labels?"),
         ((NUCLEI, NUCLEI.replace("name: nuclei", "name: again")),
          "pipeline.yaml:4: Step 'again': 'nuclei' is the name of an output of step 'nuclei' already. Names that differ only in case count as the same."),
+        ((NUCLEI.replace("channels: [DNA], ", ""), MEASURE),
+         "pipeline.yaml:4: Step 'measure': fake.measure takes one 'nuclei' for all channels, and there is one for each of GFP, DNA. Say `channels: [GFP]` in the step that makes it."),
         ((NUCLEI.replace("labels: nuclei", "label: nuclei"),),
          "pipeline.yaml:3: Step 'nuclei': it has no output 'label'. Did you mean labels or table?"),
         ((NUCLEI.replace("labels: nuclei", "labels: nuclei, table: t"),),

@@ -73,6 +73,27 @@ def test_derived_features_need_a_table_and_a_name_of_their_own(fake: SimpleNames
     ]
 
 
+@pytest.mark.parametrize("name", ["Metadata_Well", "well", "count_nuclei", "sites_left_out"])
+def test_derived_features_replace_no_column_of_the_tables(fake: SimpleNamespace, name: str) -> None:
+    assert fake.problems(f"{fake.nuclei}derived:\n  {name}: Nuclei_Area * 2\n") == [
+        (
+            f"pipeline.yaml:14: Derived feature '{name}' has the name of a column that the tables have anyhow. "
+            "Take one that does not begin with Metadata_, count_ or sites_ and is none of plate, well, status, reason, sites, sites_left_out."
+        )
+    ]
+
+
+def test_derived_features_need_columns_that_are_known(fake: SimpleNamespace) -> None:
+    text = "name: demo\nsteps:\n  - {name: a, func: fake.shapes, outputs: {table: shapes}}\n"
+    assert fake.compile(text)
+    assert fake.problems(f"{text}derived:\n  x: area * 2\n") == [
+        (
+            "pipeline.yaml:5: Derived feature 'x': the columns of table 'shapes' are not known before it is made. "
+            "Measure with a function that declares its columns, such as hcs.measure_objects."
+        )
+    ]
+
+
 def test_columns_that_clash_are_an_error_of_the_step(fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     def clash(objects: list[str], channel_names: list[str]) -> list[str]:
         raise ValueError("two columns would have one name")

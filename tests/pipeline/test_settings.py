@@ -110,6 +110,9 @@ HEADER = "plate\tpath\n"
         (HEADER + "../x\t../raw/p1", [f"tables/plates.tsv:2: plate: '../x' is no name. {NAMING}"]),
         (HEADER + "p1\t../raw/p1\np1\t../raw/p2",
          [f"tables/plates.tsv:3: plate: 'p1' is there already (tables/plates.tsv:2). {OWN}"]),
+        (HEADER + "Screen\t../raw/p1",
+         [("tables/plates.tsv:2: plate: 'Screen' is the name of other results than those of a plate. "
+          "So are registry, report, ro-crate-metadata.json, screen, workflow: take another.")]),
         (HEADER + "p1\t../raw/p1\nP1\t../raw/p2",
          [f"tables/plates.tsv:3: plate: 'P1' differs only in case (tables/plates.tsv:2). {OWN}"]),
         ("plate\tpath\tplatemap\tpipeline\np1\t../raw/p1\tno.csv\tno.yaml",
@@ -123,6 +126,20 @@ HEADER = "plate\tpath\n"
 def test_tables_of_plates(analysis: Path, text: str, problems: list[str]) -> None:
     table(analysis, text)
     assert problems_of(analysis, CONFIG) == problems
+
+
+def test_results_are_not_written_into_a_raw_plate(analysis: Path) -> None:
+    assert load_settings(CONFIG, analysis, "config.yaml", analysis / "results").plates
+    (analysis / "link").symlink_to(analysis / "raw" / "p2")
+    for results in (analysis / "raw" / "p2" / "results", analysis / "link" / "results"):
+        with pytest.raises(UserError) as caught:
+            load_settings(CONFIG, analysis, "config.yaml", results)
+        assert [str(problem) for problem in caught.value.problems] == [
+            (
+                f"tables/plates.tsv:5: path: results would be written into the plate's folder, to {results}. "
+                "Run elsewhere: `snakemake --directory WORK`, `hcs compile --results WORK/results`."
+            )
+        ]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)

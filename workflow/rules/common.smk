@@ -29,7 +29,7 @@ SOURCE = Path((workflow.overwrite_configfiles or workflow.configfiles or ["confi
 def read_configuration():
     """Return settings and pipelines by plate. What is wrong stops the workflow here, without a traceback."""
     try:
-        settings = load_settings(config, SOURCE.parent, str(SOURCE))
+        settings = load_settings(config, SOURCE.parent, str(SOURCE), Path("results").absolute())
         return settings, {plate.name: load_pipeline(plate.pipeline) for plate in settings.plates}
     except UserError as error:
         demo = SOURCE == CLONE / "config/config.yaml" and not (CLONE / "demo/plate").is_dir()
