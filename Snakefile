@@ -15,6 +15,7 @@ include: "workflow/rules/execute.smk"
 include: "workflow/rules/gate.smk"
 include: "workflow/rules/collect.smk"
 include: "workflow/rules/screen.smk"
+include: "workflow/rules/provenance.smk"
 
 
 rule all:
@@ -23,3 +24,4 @@ rule all:
         expand("results/{plate}/verdict.txt", plate=PIPELINES),
         expand("results/{plate}/tables/hits.csv", plate=PIPELINES),
         expand("results/screen/{table}.csv", table=["assay_quality", "hits"] if len(PIPELINES) > 1 else []),
+        "results/ro-crate-metadata.json",

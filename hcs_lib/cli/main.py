@@ -26,6 +26,8 @@ _COMMANDS = {
     "verdict": "hcs_lib.cli.collect:verdict",
     "figures": "hcs_lib.cli.report:figures",
     "report": "hcs_lib.cli.report:report",
+    "provenance": "hcs_lib.cli.provenance:provenance",
+    "crate": "hcs_lib.cli.provenance:crate",
     "verify": "hcs_lib.cli.verify:verify",
 }
 """Commands in the order of the workflow, each with where it lives; nothing is imported to list them."""

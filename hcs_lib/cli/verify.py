@@ -27,7 +27,8 @@ def verify(folder: Path, raw: bool, as_json: bool) -> None:
 
     Each difference is one line. Exit status: 0 none, 1 differences, 2 no results.
     """
-    from hcs_lib.provenance.verify import find_plates, verify_plate
+    from hcs_lib.provenance.runs import find_plates
+    from hcs_lib.provenance.verify import verify_plate
 
     differences: list[Difference] = []
 

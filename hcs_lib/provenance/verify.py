@@ -13,19 +13,14 @@ from typing import Any
 
 from hcs_lib.contexts.receipts import Receipt
 from hcs_lib.core.canonical import digest_file
-from hcs_lib.core.errors import DataError, Problem, UserError
+from hcs_lib.core.errors import DataError, UserError
 from hcs_lib.core.files import read_json
 from hcs_lib.provenance.differences import Difference, Kind, Tell
 from hcs_lib.provenance.outputs import check_outputs
 from hcs_lib.provenance.records import Records, check_records
+from hcs_lib.provenance.versions import TABLES, VERSIONS
 from hcs_lib.storage.metadata import well_path
 from hcs_lib.storage.plate import write_plate
-
-TABLES = ("objects.parquet", "sites.parquet", "wells.csv", "failures.csv")
-"""The tables of every plate that was collected."""
-
-VERSIONS = "provenance/versions.json"
-"""Where the digests of the tables are, relative to the plate's results."""
 
 Advance = Callable[[int, int], None]
 """Told after each receipt: how many are done, of how many."""
@@ -46,26 +41,6 @@ class Verified:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return asdict(self)
-
-
-def find_plates(folder: Path) -> list[Path]:
-    """Return the results of each plate below `results`, or those of the one plate that `folder` is.
-
-    Raises
-    ------
-    UserError
-        Where there are no results.
-    """
-    if (folder / "plan.json").is_file() or (folder / "receipts").is_dir():
-        return [folder]
-    found = sorted(
-        {path.parent for name in ("plan.json", "receipts") for path in folder.glob(f"*/{name}")}
-    )  # a plan that was deleted is a difference, not the absence of results
-    if not found:
-        raise UserError(
-            Problem(str(folder), "there are no results of a plate.", "Name results/, or results/PLATE, of a run.")
-        )
-    return found
 
 
 def verify_plate(folder: Path, tell: Tell, *, raw: bool = False, advance: Advance | None = None) -> Verified:

@@ -16,6 +16,29 @@ from hcs_lib.plates.scene import DemoSpec
 from hcs_lib.plates.synthetic import write_demo
 from hcs_lib.screening.collect import collect_plate
 
+PIPELINE = """\
+name: demo
+steps:
+  - {name: projection, stack: z, func: {call: hcs.project, args: {method: max}}, keep: true}
+  - name: nuclei
+    channels: [DNA]
+    func: {call: hcs.segment_nuclei, args: {min_diameter: 8 um}}
+    outputs: {labels: nuclei}
+  - name: cytoplasm
+    input: nuclei
+    func: {call: hcs.expand_ring, args: {inner: 2 px, outer: 8 px}}
+    outputs: {labels: cytoplasm}
+  - name: measure
+    input: projection
+    stack: channel
+    func: hcs.measure_objects
+    inputs: {labels: [nuclei, cytoplasm]}
+    outputs: {table: objects}
+derived:
+  nuclear_fraction: "Nuclei_Intensity_MeanIntensity_GFP /
+    (Nuclei_Intensity_MeanIntensity_GFP + Cytoplasm_Intensity_MeanIntensity_GFP)"
+"""
+
 SPEC = DemoSpec(rows=("B",), columns=(2, 3, 4), grid=(1, 2), z_planes=2)
 
 
@@ -35,11 +58,11 @@ def run_plate(folder: Path, *, bad_planes: str = "fail") -> Path:
 
 
 @pytest.fixture(scope="session")
-def analysis(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
-    """A user's folder: images, platemap, the demo's pipeline. Not yet run."""
+def analysis(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder: images, platemap, pipeline. Not yet run."""
     folder = tmp_path_factory.mktemp("analysis")
     write_demo(folder / "demo", SPEC)
-    shutil.copy(repository / "config/pipelines/demo.yaml", folder / "pipeline.yaml")
+    (folder / "pipeline.yaml").write_text(PIPELINE)
     (folder / "plates.tsv").write_text("plate\tpath\tplatemap\ndemo\tdemo/plate\tdemo/platemap.csv\n")
     return folder
 

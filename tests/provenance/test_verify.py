@@ -14,7 +14,8 @@ from hcs_lib.cli.main import cli
 from hcs_lib.core.errors import UserError
 from hcs_lib.core.files import write_json
 from hcs_lib.provenance.differences import Difference
-from hcs_lib.provenance.verify import find_plates, verify_plate
+from hcs_lib.provenance.runs import find_plates
+from hcs_lib.provenance.verify import verify_plate
 
 STAGE = "s01-cpu"
 SITE = "demo.zarr/B/02/1"

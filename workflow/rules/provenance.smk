@@ -1,0 +1,61 @@
+from snakemake import __version__ as SNAKEMAKE
+
+
+def configuration_files():
+    """Return the files of the configuration, each once."""
+    plates = SETTINGS.plates
+    files = [SOURCE, SOURCE.parent / config["plates"], *(plate.pipeline for plate in plates)]
+    return list(dict.fromkeys(map(str, [*files, *(plate.platemap for plate in plates if plate.platemap)])))
+
+
+rule provenance:
+    input:
+        plan="results/{plate}/plan.json",
+        tables=rules.collect.output,
+    output:
+        methods="results/{plate}/provenance/methods.md",
+        versions="results/{plate}/provenance/versions.json",
+    log:
+        "results/{plate}/logs/provenance.log",
+    benchmark:
+        "results/{plate}/benchmarks/provenance.tsv"
+    conda:
+        "../envs/hcs.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        gpu=0,
+    params:
+        snakemake=SNAKEMAKE,
+    message:
+        "Methods of plate {wildcards.plate}"
+    shell:
+        "hcs provenance results/{wildcards.plate} --snakemake {params.snakemake} > {log:q} 2>&1"
+
+
+rule crate:
+    input:
+        methods=expand(rules.provenance.output.methods, plate=PIPELINES),
+        snakefile=CLONE / "Snakefile",
+        config=configuration_files(),
+    output:
+        "results/ro-crate-metadata.json",
+    log:
+        "results/workflow/logs/crate.log",
+    benchmark:
+        "results/workflow/benchmarks/crate.tsv"
+    conda:
+        "../envs/hcs.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        gpu=0,
+    params:
+        plates=list(PIPELINES),
+        snakemake=SNAKEMAKE,
+        config=lambda wildcards, input: [part for file in input.config for part in ("--config", file)],
+    message:
+        "RO-Crate of {params.plates}"
+    shell:
+        "hcs crate results {params.plates:q} --workflow {input.snakefile:q} {params.config:q}"
+        " --snakemake {params.snakemake} > {log:q} 2>&1"
