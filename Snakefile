@@ -22,6 +22,7 @@ rule all:
     default_target: True
     input:
         expand("results/{plate}/verdict.txt", plate=PIPELINES),
+        expand(rules.collect.output, plate=PIPELINES),
         expand("results/{plate}/tables/hits.csv", plate=PIPELINES),
         expand("results/screen/{table}.csv", table=["assay_quality", "hits"] if len(PIPELINES) > 1 else []),
         "results/ro-crate-metadata.json",

@@ -26,13 +26,17 @@ def collect(folder: Path) -> None:
     from hcs_lib.screening.collect import collect_plate
 
     found = collect_plate(folder)
-    wells = ", ".join(f"{count} {status}" for status, count in found.wells.items() if count)
-    click.echo(f"{found.plate}: wells {wells or 'none'}; {found.objects} objects; tables in {folder / 'tables'}")
+    fates = ", ".join(f"{count} {status}" for status, count in found.wells.items() if count)
+    click.echo(f"{found.plate}: wells {fates or 'none'}; {found.objects} objects; tables in {folder / 'tables'}")
     if found.sites_left_out:
         click.echo(f"{found.plate}: {found.sites_left_out} sites left out, see failures.csv")
-    if found.not_imaged:
-        click.echo(f"{found.plate}: {len(found.not_imaged)} wells of the platemap have no images: "
-                   f"{', '.join(found.not_imaged[:10])}{' …' if len(found.not_imaged) > 10 else ''}")  # fmt: skip
+    for wells, what in (
+        (found.not_imaged, "of the platemap have no images"),
+        (found.not_mapped, "are not in the platemap"),
+    ):
+        if wells:
+            named = f"{', '.join(wells[:10])}{' …' if len(wells) > 10 else ''}"
+            click.echo(f"{found.plate}: {len(wells)} wells {what}: {named}")
 
 
 @click.command(name="verdict")
@@ -45,12 +49,17 @@ def verdict(folder: Path) -> None:
     for row in found.failures:
         place = ", ".join(f"{key} {row[key]}" for key in ("well", "site", "step") if row[key])
         click.echo(f"{found.plate}: {place}: {row['kind']}: {row['reason']}")
-    click.echo(f"{found.plate}: {found.wells - found.failed} of {found.wells} wells without failure, "
-               f"{found.failed} failed, {found.allowed} allowed.")  # fmt: skip
+    done = found.wells - found.failed - found.left_out
+    left_out = f", {found.left_out} left out as bad_planes says" if found.left_out else ""
+    click.echo(
+        f"{found.plate}: {done} of {found.wells} wells done, {found.failed} failed ({found.allowed} allowed)"
+        f"{left_out}; {folder / 'tables'}"
+    )
     if not found.passed:
         click.echo(
             f"hcs: plate {found.plate}: more wells failed than allowed_failures permits. Mend the causes above and run "
-            "again, or raise allowed_failures in the config.",
+            "again; where nothing was to mend, `hcs execute --retry-failed` with the manifests tries again; or raise "
+            "allowed_failures in the config.",
             err=True,
         )
         sys.exit(1)

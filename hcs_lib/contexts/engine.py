@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -35,11 +36,11 @@ def current_engine() -> Engine:
     return Engine(digest=digest_sources(Path(__file__).parents[1]), versions=versions)
 
 
-def digest_sources(package: Path) -> str:
-    """Digest the sources of the engine below the folder of `hcs_lib`."""
+def digest_sources(package: Path, sources: Sequence[str] = SOURCES) -> str:
+    """Digest sources below the folder of `hcs_lib`: files and folders, by default those of the engine."""
     files = [
         file
-        for source in SOURCES
+        for source in sources
         for file in ([package / source] if source.endswith(".py") else (package / source).rglob("*.py"))
     ]
     return digest({file.relative_to(package).as_posix(): digest_file(file) for file in files})

@@ -21,13 +21,17 @@ FAILURE_COLUMNS = ("plate", "well", "site", "stage", "step", "kind", "counts", "
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was collected: wells by status, objects, sites left out, platemap wells without images."""
+    """What was collected: wells by status, objects, sites left out.
+
+    `not_imaged` are wells of the platemap without images, `not_mapped` wells that the platemap does not name.
+    """
 
     plate: str
     wells: dict[str, int]
     objects: int
     sites_left_out: int
     not_imaged: tuple[str, ...]
+    not_mapped: tuple[str, ...]
 
 
 def collect_plate(folder: Path) -> Collected:
@@ -63,6 +67,7 @@ def collect_plate(folder: Path) -> Collected:
         objects,
         sum(site.status != "done" for result in results if result.status == "done" for site in result.sites),
         platemap.not_imaged(plan.wells) if platemap else (),
+        tuple(well for well in plan.wells if well not in platemap.wells) if platemap else (),
     )
 
 
@@ -78,9 +83,10 @@ def _write_wells(
     counts = [f"{COUNT}{label}" for label in plan.labels]
     flagged = list(flagged_sites(plan, quality, []))
     own = [*WELL_COLUMNS, *flagged, *counts]
-    mapped = {name: f"platemap_{name}" if name in own else name for row in platemap.values() for name in row}
-    mapped.pop("well", None)
     features = list(next((row for row in medians.values()), {}))
+    taken = {*own, *features}
+    mapped = {name: f"platemap_{name}" if name in taken else name for row in platemap.values() for name in row}
+    mapped.pop("well", None)
     rows = []
     for result in results:
         done = [site for site in result.sites if site.status == "done"] if result.status == "done" else []
@@ -95,7 +101,7 @@ def _write_wells(
         row |= {mapped[name]: value for name, value in platemap.get(result.well, {}).items() if name in mapped}
         if done:
             row |= flagged_sites(plan, quality, [(result.well, site.site) for site in done])
-            row |= {f"{COUNT}{label}": sum(site.counts.get(label, 0) for site in done) for label in plan.labels}
+            row |= {f"{COUNT}{label}": result.counts.get(label) for label in plan.labels}
         rows.append(row | dict(medians.get(result.well, {})))
     columns = [*own[:4], *mapped.values(), *own[4:], *features]
     write_csv(path, columns, rows)

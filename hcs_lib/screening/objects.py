@@ -17,8 +17,8 @@ from hcs_lib.storage.tables import read_schema, read_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_NO_FEATURE = re.compile(r"_(Number_|Location_|AreaShape_(Center|BoundingBoxM))")
-"""Columns that say which object and where, not what it is like: they have no median worth a column."""
+_NO_FEATURE = re.compile(r"_(Number_|Location_|AreaShape_(Center|BoundingBoxM|Orientation))")
+"""Columns that say which object and where, not what it is like, and directions: their median says nothing."""
 
 
 def write_objects(

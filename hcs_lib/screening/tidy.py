@@ -24,6 +24,15 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
         if (path.parent.name, path.stem) not in reached:
             path.unlink()
 
+    for path in (folder / "receipts").glob("*/contexts/*.json"):
+        if (path.parents[1].name, path.stem) not in reached:
+            path.unlink()
+    batches = {(stage.name, batch) for stage in plan.stages for batch in stage.batches}
+    for path in (folder / "receipts").glob("*/batches/*.json"):
+        # Left there, it would say that the batch is done should its wells come back.
+        if (path.parents[1].name, path.stem) not in batches:
+            path.unlink()
+
     for part in (folder / "tables" / "wells").glob("*/*.parquet"):
         if part.relative_to(folder).as_posix() not in named:
             part.unlink()
@@ -32,6 +41,7 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
             empty.rmdir()
 
     if plan.store is None:
+        shutil.rmtree(folder / f"{plan.plate}.zarr", ignore_errors=True)
         return
     store = folder / plan.store
     for group in store.glob("*/*/*/"):

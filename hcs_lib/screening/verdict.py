@@ -14,13 +14,14 @@ from hcs_lib.core.errors import Problem, UserError
 class Verdict:
     """Failed wells against what is allowed.
 
-    `failures` are the rows of `failures.csv`; `failed` counts the wells among them that count (wells left
-    out by the user's own policy do not).
+    `failures` are the rows of `failures.csv`; `failed` counts the wells among them that count. `left_out` are
+    wells that the user's own policy for bad planes left out: they do not.
     """
 
     plate: str
     wells: int
     failed: int
+    left_out: int
     allowed: int
     failures: tuple[dict[str, str], ...]
 
@@ -46,4 +47,5 @@ def verdict(folder: Path) -> Verdict:
     except FileNotFoundError:
         raise UserError(Problem(str(path), "the plate was not collected.", "Run `hcs collect` first.")) from None
     failed = len({row["well"] for row in failures if row["counts"] == "yes"})
-    return Verdict(plan.plate, len(plan.wells), failed, plan.allowed_failures, failures)
+    left_out = len({row["well"] for row in failures if row["kind"] == "skipped"})
+    return Verdict(plan.plate, len(plan.wells), failed, left_out, plan.allowed_failures, failures)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hcs_lib.contexts.manifests import Manifest, PlatePlan
 from hcs_lib.contexts.receipts import Failure, Receipt, SiteRecord
+from hcs_lib.core.canonical import measure_tree
 from hcs_lib.core.errors import Problem, UserError
 
 
@@ -35,6 +36,11 @@ class WellResult:
         return "skipped" if self.failure is not None and self.failure.kind == "skipped" else "failed"
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Objects by label image, over the whole well; a label that no step of this well made is absent."""
+        return {label: count for receipt in self.receipts for label, count in receipt.counts.items()}
+
+    @property
     def sites(self) -> tuple[SiteRecord, ...]:
         """What became of each site."""
         return self.last.sites
@@ -53,7 +59,8 @@ def load_results(folder: Path, plan: PlatePlan, *, until: str | None = None) -> 
     Raises
     ------
     UserError
-        Where a well has no receipt for the context that the plan compiled: it was not executed since.
+        Where a well has no receipt for the context that the plan compiled: it was not executed since. Where an
+        output that a receipt names is absent, or of another number of files or bytes.
     """
     found: dict[str, list[Receipt]] = {well: [] for well in plan.wells}
     problems = []
@@ -73,8 +80,29 @@ def load_results(folder: Path, plan: PlatePlan, *, until: str | None = None) -> 
                             "Run the workflow, or `hcs execute` with its context.",
                         )
                     )
+                elif missing := _missing(folder, receipt):
+                    problems.append(
+                        Problem(
+                            f"plate {plan.plate}, well {well}, stage {stage.name}",
+                            f"{missing} is not there as the receipt has it.",
+                            f"`hcs execute {folder / 'manifests' / stage.name / f'{batch}.json'}` makes it again; "
+                            "`hcs verify` finds all that is.",
+                        )
+                    )
                 else:
                     found[well].append(receipt)
     if problems:
         raise UserError(problems)
     return [WellResult(well, tuple(receipts)) for well, receipts in found.items() if receipts]
+
+
+def _missing(folder: Path, receipt: Receipt) -> str | None:
+    """Return the first output that is not there with the files and bytes which the receipt says."""
+    return next(
+        (
+            output.path
+            for output in receipt.outputs
+            if measure_tree(folder / output.path) != (output.files, output.bytes)
+        ),
+        None,
+    )

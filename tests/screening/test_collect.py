@@ -22,17 +22,16 @@ NUMBER = "Nuclei_Number_Object_Number"
 COLUMNS = ("Nuclei_AreaShape_Area", "Nuclei_Intensity_MeanIntensity_GFP")
 
 
-def _receipt(well, *, failure=None, outputs=(), sites=()):
+def _receipt(well, *, failure=None, outputs=(), sites=(), counts=None):
     return Receipt(
         plate="p", well=well, stage="s01-cpu", context_digest=f"digest-{well}",
         status="failed" if failure else "done", reason=failure.message if failure else "", failure=failure,
-        outputs=outputs, sites=sites, planes={}, device={}, versions={}, seconds={}, warnings=(),
+        outputs=outputs, sites=sites, counts=counts or {}, planes={}, device={}, versions={}, seconds={}, warnings=(),
         started="", finished="",
     )  # fmt: skip
 
 
 def _part(folder, well, area, gfp):
-    path = f"tables/wells/{well}/objects.parquet"
     columns = {
         "Metadata_Plate": pa.array(["p"] * len(area), pa.string()),
         "Metadata_Well": pa.array([well] * len(area), pa.string()),
@@ -41,8 +40,21 @@ def _part(folder, well, area, gfp):
         COLUMNS[0]: np.array(area, np.float64),
         COLUMNS[1]: np.array(gfp, np.float64),
     }
+    return _table(folder, well, columns)
+
+
+def _table(folder, well, columns):
+    path = f"tables/wells/{well}/objects.parquet"
     write_table(folder / path, columns)
-    return Output(path=path, kind="table", name="objects", digest="", files=1, bytes=0)
+    return Output(path=path, kind="table", name="objects", digest="", files=1, bytes=(folder / path).stat().st_size)
+
+
+def _replace(plate, well, output):
+    """Give a well another table, with its receipt."""
+    path = plate / f"receipts/s01-cpu/{well}.json"
+    receipt = Receipt.load(path)
+    kept = [kept for kept in receipt.outputs if kept.kind != "table"]
+    receipt.model_copy(update={"outputs": (output, *kept)}).save(path)
 
 
 def _image(folder, path):
@@ -72,10 +84,13 @@ def plate(tmp_path: Path) -> Path:
     empty = SiteRecord(site=1, status="done", planes=2, counts={"nuclei": 0})
     receipts = [
         _receipt(
-            "A01", sites=(done, skipped),
+            "A01", sites=(done, skipped), counts={"nuclei": 3},
             outputs=(_part(folder, "A01", [10, 20, 40], [1, 4, 2]), _image(folder, "p.zarr/A/01/1")),
         ),
-        _receipt("A02", sites=(empty,), outputs=(_part(folder, "A02", [], []), _image(folder, "p.zarr/A/02/1"))),
+        _receipt(
+            "A02", sites=(empty,), counts={"nuclei": 0},
+            outputs=(_part(folder, "A02", [], []), _image(folder, "p.zarr/A/02/1")),
+        ),
         _receipt("B01", failure=Failure(kind="function", message="it raised", step="measure", site=1)),
         _receipt("B02", failure=Failure(kind="skipped", message="a plane is missing")),
     ]  # fmt: skip
@@ -98,8 +113,8 @@ def test_objects_of_all_wells_with_derived_features(plate):
 
 
 def test_a_column_that_one_well_lacks_is_nan_there(plate):
-    path = plate / "tables/wells/A02/objects.parquet"
-    write_table(path, {"Metadata_Plate": ["p"], "Metadata_Well": ["A02"], "Metadata_Site": [1], COLUMNS[0]: [5.0]})
+    columns = {"Metadata_Plate": ["p"], "Metadata_Well": ["A02"], "Metadata_Site": [1], COLUMNS[0]: [5.0]}
+    _replace(plate, "A02", _table(plate, "A02", columns))
     collect_plate(plate)
     table = pq.read_table(plate / "tables/objects.parquet")
     assert table.column_names == ["Metadata_Plate", "Metadata_Well", "Metadata_Site", NUMBER, *COLUMNS, "density"]
@@ -108,9 +123,9 @@ def test_a_column_that_one_well_lacks_is_nan_there(plate):
 
 
 def test_metadata_that_one_well_lacks_is_null_there(plate):
-    path = plate / "tables/wells/A02/objects.parquet"
-    write_table(path, {"Metadata_Plate": ["p"], "Metadata_Well": ["A02"], "Metadata_Site": [1], "Metadata_Z": [3],
-                       NUMBER: np.array([1], np.int32), COLUMNS[0]: [5.0], COLUMNS[1]: [1.0]})  # fmt: skip
+    columns = {"Metadata_Plate": ["p"], "Metadata_Well": ["A02"], "Metadata_Site": [1], "Metadata_Z": [3],
+               NUMBER: np.array([1], np.int32), COLUMNS[0]: [5.0], COLUMNS[1]: [1.0]}  # fmt: skip
+    _replace(plate, "A02", _table(plate, "A02", columns))
     collect_plate(plate)
     table = pq.read_table(plate / "tables/objects.parquet")
     assert table.column_names[:4] == ["Metadata_Plate", "Metadata_Well", "Metadata_Site", "Metadata_Z"]
@@ -118,7 +133,7 @@ def test_metadata_that_one_well_lacks_is_null_there(plate):
 
 
 def test_medians_are_over_finite_values(plate):
-    _part(plate, "A01", [10, 0, 40], [1, 4, 2])
+    _replace(plate, "A01", _part(plate, "A01", [10, 0, 40], [1, 4, 2]))
     collect_plate(plate)
     rows = {row["well"]: row for row in _csv(plate / "tables/wells.csv")}
     assert float(rows["A01"]["density"]) == np.median([0.1, 0.05])
@@ -146,7 +161,17 @@ def test_wells_have_platemap_counts_and_medians(plate):
     assert (rows["B01"]["status"], rows["B01"]["count_nuclei"], rows["B01"]["dose"]) == ("failed", "", "5")
     assert (rows["B02"]["status"], rows["B02"]["dose"]) == ("skipped", "")
     assert found.not_imaged == ("C01",)
+    assert found.not_mapped == ("B02",)
     assert NUMBER not in a01
+
+
+def test_a_count_that_no_step_made_is_empty(plate):
+    path = plate / "receipts/s01-cpu/A02.json"
+    Receipt.load(path).model_copy(update={"counts": {}}).save(path)
+    collect_plate(plate)
+    assert {row["well"]: row["count_nuclei"] for row in _csv(plate / "tables/wells.csv")} == {
+        "A01": "3", "A02": "", "B01": "", "B02": "",
+    }  # fmt: skip
 
 
 def test_sites_say_why_they_were_left_out(plate):
@@ -166,7 +191,7 @@ def test_failures_and_verdict_count_what_counts(plate):
         ("B02", "skipped", "no", "a plane is missing"),
     ]
     found = verdict(plate)
-    assert (found.wells, found.failed, found.allowed, found.passed) == (4, 1, 0, False)
+    assert (found.wells, found.failed, found.left_out, found.allowed, found.passed) == (4, 1, 1, 0, False)
 
 
 def test_collecting_twice_gives_the_same_bytes(plate):
@@ -180,15 +205,39 @@ def test_what_no_finished_well_names_is_removed(plate):
     _image(plate, "p.zarr/B/01/1")
     _image(plate, "p.zarr/A/01/9")
     _part(plate, "H12", [1], [1])
-    (plate / "receipts/s01-cpu/H12.json").write_text("{}")
+    gone = [plate / f"receipts/s01-cpu/{name}.json" for name in ("H12", "contexts/H12", "batches/b006")]
+    for path in gone:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
     collect_plate(plate)
     assert not (plate / "p.zarr/B").exists() or not any((plate / "p.zarr/B").glob("*/"))
     assert not (plate / "p.zarr/A/01/9").exists()
     assert (plate / "p.zarr/A/01/1/zarr.json").exists()
     assert not (plate / "tables/wells/H12").exists()
-    assert not (plate / "receipts/s01-cpu/H12.json").exists()
+    assert not any(path.exists() for path in gone)
     wells = json.loads((plate / "p.zarr/zarr.json").read_text())["attributes"]["ome"]["plate"]["wells"]
     assert [well["path"] for well in wells] == ["A/01", "A/02"]
+
+
+@pytest.mark.parametrize("path", ["p.zarr/A/01/1/zarr.json", "tables/wells/A01/objects.parquet"])
+def test_an_output_that_is_gone_is_named(plate, path):
+    (plate / path).unlink()
+    with pytest.raises(
+        UserError, match=r"well A01, stage s01-cpu: .* is not there as the receipt has it. `hcs execute"
+    ):
+        collect_plate(plate)
+    assert not (plate / "tables/wells.csv").exists()
+
+
+def test_a_store_that_the_plan_no_longer_names_is_removed(plate):
+    plan = PlatePlan.load(plate / "plan.json")
+    plan.model_copy(update={"store": None}).save(plate / "plan.json")
+    for well in ("A01", "A02"):
+        receipt = Receipt.load(plate / f"receipts/s01-cpu/{well}.json")
+        tables = tuple(output for output in receipt.outputs if output.kind == "table")
+        receipt.model_copy(update={"outputs": tables}).save(plate / f"receipts/s01-cpu/{well}.json")
+    collect_plate(plate)
+    assert not (plate / "p.zarr").exists()
 
 
 def test_a_well_not_executed_since_is_named(plate):

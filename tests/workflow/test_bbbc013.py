@@ -102,6 +102,17 @@ def test_second_run_does_nothing(executed: Executed) -> None:
     assert not executed.analysis.executed_since(before)
 
 
+def test_deleted_table_is_made_again(executed: Executed) -> None:
+    table = executed.analysis.results / "tables/wells.csv"
+    before, content = executed.analysis.receipts(), table.read_bytes()
+    table.unlink()
+    run = executed.analysis.run()
+    assert run.status == 0, run.text
+    assert table.read_bytes() == content
+    assert "bbbc013: 32 of 32 wells done, 0 failed (0 allowed)" in run.text
+    assert not executed.analysis.executed_since(before)
+
+
 def test_comment_executes_no_well(executed: Executed) -> None:
     before = executed.analysis.receipts()
     executed.analysis.edit("pipeline.yaml", "steps:\n", "# Nuclei, then a ring around each.\nsteps:\n")

@@ -19,6 +19,8 @@ rule collect:
     resources:
         mem_mb=4000,
         gpu=0,
+    params:
+        code=code("contexts", "core", "plates", "screening", "storage"),
     message:
         "Tables of plate {wildcards.plate}"
     shell:
@@ -28,8 +30,7 @@ rule collect:
 rule verdict:
     input:
         plan="results/{plate}/plan.json",
-        # All of them, so that a table that was deleted is made again.
-        tables=rules.collect.output,
+        failures="results/{plate}/tables/failures.csv",
     output:
         "results/{plate}/verdict.txt",
     log:
@@ -44,7 +45,15 @@ rule verdict:
     resources:
         mem_mb=500,
         gpu=0,
+    params:
+        code=code("contexts", "core", "screening"),
     message:
         "Verdict on plate {wildcards.plate}"
     shell:
         "hcs verdict results/{wildcards.plate} > {log:q} 2>&1 && cp {log:q} {output:q}"
+
+
+onsuccess:
+    for path in expand("results/{plate}/verdict.txt", plate=PIPELINES):
+        if Path(path).exists():
+            print(Path(path).read_text(), end="")

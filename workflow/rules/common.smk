@@ -3,8 +3,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from hcs_lib import __version__
-from hcs_lib.contexts.engine import current_engine
+from hcs_lib.contexts.engine import current_engine, digest_sources
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import UserError
 from hcs_lib.pipeline.loading import load_pipeline
@@ -13,6 +12,7 @@ from hcs_lib.plates.indexing import snapshot
 from hcs_lib.registry.versions import LIBRARIES, library_versions
 
 CLONE = Path(str(workflow.current_basedir)).parents[1]
+PACKAGE = Path(sys.modules["hcs_lib"].__file__).parent
 
 os.environ.update(
     # Jobs find `hcs` beside the Python that runs Snakemake, whether its environment is active or not.
@@ -40,6 +40,11 @@ def read_configuration():
 
 
 SETTINGS, PIPELINES = read_configuration()
+
+
+def code(*packages):
+    """Return a digest of the sources behind a command, which is run again where they change."""
+    return digest_sources(PACKAGE, packages)
 
 
 def settings_of(wildcards):

@@ -19,7 +19,8 @@ checkpoint compile:
         source=str(SOURCE),
         settings=settings_of,
         pipeline=lambda wildcards: PIPELINES[wildcards.plate].model.model_dump(mode="json"),
-        software=[__version__, current_engine().model_dump(mode="json")],
+        engine=current_engine().model_dump(mode="json"),
+        code=code("compiler", "contexts", "core", "pipeline", "plates", "registry", "storage"),
     message:
         "Contexts of plate {wildcards.plate}"
     script:

@@ -14,6 +14,7 @@ rule index:
     params:
         options=index_options,
         snapshot=lambda wildcards: snapshot(SETTINGS.plate(wildcards.plate).path),
+        code=code("core", "plates"),
     message:
         "Index of plate {wildcards.plate}"
     shell:

@@ -19,6 +19,7 @@ rule screen:
         gpu=0,
     params:
         settings=SETTINGS.screen.model_dump_json(),
+        code=code("contexts", "core", "pipeline", "plates", "screening", "storage"),
     message:
         "Statistics of plate {wildcards.plate}"
     shell:
