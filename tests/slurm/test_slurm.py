@@ -138,7 +138,7 @@ def test_a_plate_on_the_cluster_is_the_plate_of_a_local_run(cluster: Cluster, cl
     text = on_slurm(clone)
     results = clone / "results/demo"
 
-    assert (results / "verdict.txt").read_text() .startswith("demo: 3 of 3 wells done, 0 failed (0 allowed); ")
+    assert (results / "verdict.txt").read_text().startswith("demo: 3 of 3 wells done, 0 failed (0 allowed); ")
     with (results / "tables/wells.csv").open(newline="") as file:
         assert {row["well"]: row["status"] for row in csv.DictReader(file)} == dict.fromkeys(WELLS, "done"), text
     found, expected = (contents(folder / "tables", folder / "demo.zarr") for folder in (results, local))
@@ -154,6 +154,7 @@ def test_a_plate_on_the_cluster_is_the_plate_of_a_local_run(cluster: Cluster, cl
         "rule_compile_wildcards_demo",
         *(f"rule_execute_cpu_wildcards_demo_s01-cpu_{batch}" for batch in BATCHES),
         "rule_collect_wildcards_demo",
+        "rule_screen_wildcards_demo",
     }, "all rules but the local one, each job submitted once"
     for job in jobs.values():
         assert job.state == "COMPLETED"

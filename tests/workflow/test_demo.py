@@ -1,5 +1,7 @@
 """The demo, in a folder of its own that is laid out as the clone: what `make demo` runs."""
 
+import csv
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,15 @@ def test_results_compare_with_the_truth(program: Callable, demo: Path) -> None:
     compared = program("hcs", "demo", "demo", "--compare", "results/demo", cwd=demo)
     assert compared.status == 0, compared.text
     assert len(compared.text.splitlines()) <= 20
+
+
+def test_dose_response_is_that_of_the_truth(demo: Path) -> None:
+    truth = json.loads((demo / "demo/truth.json").read_text())["response"]
+    with (demo / "results/demo/tables/dose_response.csv").open(newline="") as file:
+        (curve,) = csv.DictReader(file)
+    assert (curve["feature"], curve["flag"]) == ("nuclear_fraction", "")
+    assert float(curve["ec50"]) == pytest.approx(truth["ec50_nm"], rel=0.1)
+    assert float(curve["hill"]) == pytest.approx(truth["hill"], rel=0.1)
 
 
 def test_writing_the_plate_again_and_a_second_run_do_nothing(program: Callable, repository: Path, demo: Path) -> None:
