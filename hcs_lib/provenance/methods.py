@@ -51,6 +51,7 @@ def methods_of(run: PlateRun, snakemake: str | None = None) -> str:
         "## Analysis",
         *_workflow(run, snakemake, bibliography),
         *_steps(main, calls, functions, bibliography),
+        *_gate(run),
         *_tables(run),
         *_exceptions(run, main, others, functions),
         "## Software",
@@ -126,6 +127,15 @@ def _steps(main: Protocol, calls: list[CallRecord], functions: Functions, biblio
             "The raw planes were stored unchanged beside the label images" if raw else "Images and labels were stored"
         )
         yield f"{what}, as an OME-Zarr 0.5 plate{bibliography.cite('ome-ngff', 'ome-zarr')}."
+
+
+def _gate(run: PlateRun) -> Iterator[str]:
+    gate = run.plan.gate
+    if gate is not None:
+        yield (
+            f"After stage {gate.stage}, the plate was to go on only if no more than {gate.max_flagged:.0%} of its "
+            f"sites were flagged for {values.listed(gate.flags)}, or a person approved them."
+        )
 
 
 def _reads(context: FrozenContext, plan: StepPlan) -> str:
@@ -231,6 +241,9 @@ def _exceptions(run: PlateRun, main: Protocol, others: list[Protocol], functions
                [f"{well.well}: {well.failure}" for well in left_out]),
         *_said(of_sites, [f"{well.well}, site {site.site}: {site.reason}" for well, site in sites]),
     ]  # fmt: skip
+    part = [well.well for well in run.executed if not well.done and not well.failure]
+    if part:
+        lines.append(f"- {len(part)} of {total} wells were executed in part, not in all stages: {values.wells(part)}.")
     if missing:
         lines.append(f"- {len(missing)} of {len(run.wells)} wells were not executed: {values.wells(missing)}.")
     yield "\n".join(lines)

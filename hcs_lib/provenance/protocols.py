@@ -23,11 +23,12 @@ class Protocol:
 
 def protocols_of(runs: Sequence[WellRun]) -> list[Protocol]:
     """Group wells by what was done to them, whichever planes and sites they have; the largest group first."""
-    groups: dict[str, list[WellRun]] = {}
-    for run in runs:
-        # A stage that a failed well did not reach makes it no other protocol.
-        steps = {plan.step_name: _step(plan) for _, plan in run.steps()}
-        groups.setdefault(digest([steps, [_common(context) for context in run.contexts]]), []).append(run)
+    groups: dict[tuple[str, ...], list[WellRun]] = {}
+    for run in sorted(runs, key=lambda run: -len(run.contexts)):
+        stages = tuple(digest([_common(context), _steps(context)]) for context in run.contexts)
+        # A stage that a well did not reach makes no protocol of its own.
+        same = next((other for other in groups if other[: len(stages)] == stages), stages)
+        groups.setdefault(same, []).append(run)
     ordered = sorted(groups.values(), key=len, reverse=True)
     return [Protocol(tuple(run.well for run in group), group[0]) for group in ordered]
 
@@ -37,6 +38,10 @@ def _common(context: FrozenContext) -> dict[str, Any]:
     kept = ("stage", "engine", "threads", "bad_planes", "plane_shape", "plane_dtype", "functions")
     metadata = {name: value["metadata"][name] for name in ("pixel_size_um", "z_spacing_um", "channel_names")}
     return {name: value[name] for name in kept} | {"metadata": metadata}
+
+
+def _steps(context: FrozenContext) -> dict[str, Any]:
+    return {plan.step_name: _step(plan) for plan in context.step_plans.values()}
 
 
 def _step(plan: StepPlan) -> dict[str, Any]:
@@ -50,8 +55,7 @@ def differences(main: Protocol, other: Protocol, functions: Functions) -> Iterat
     """Yield how the steps of other wells differ from those of the main protocol, a sentence each."""
     ours = {plan.step_name: (context, plan) for context, plan in main.model.steps()}
     theirs = {plan.step_name: (context, plan) for context, plan in other.model.steps()}
-    failed = not other.model.done
-    for name in ours.keys() - theirs.keys() if not failed else ():
+    for name in [name for name in ours if name not in theirs]:
         yield f"step *{name}* was not executed"
     for name in [name for name in theirs if name not in ours]:
         yield f"step *{name}* was executed in addition ({', '.join(_names(*theirs[name]))})"

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from hcs_lib.contexts.context import FrozenContext
-from hcs_lib.contexts.manifests import Manifest, PlatePlan
+from hcs_lib.contexts.manifests import GATE, Manifest, PlatePlan
 from hcs_lib.contexts.receipts import BatchReceipt, Receipt
 from hcs_lib.core.errors import UserError
 from hcs_lib.provenance.differences import Difference, Kind, Tell
@@ -27,12 +27,15 @@ class Records:
     ----------
     receipts
         By stage and well; only what can be read and stands where it belongs.
+    held
+        Stages that the plate's gate has not let it reach.
     unknown
         Wells with a receipt that is missing or cannot be trusted: what lies there for them is not judged.
     """
 
     plan: PlatePlan
     receipts: dict[tuple[str, str], Receipt]
+    held: frozenset[str] = frozenset()
     unknown: set[str] = field(default_factory=set)
 
     def of_well(self, well: str) -> Iterator[Receipt]:
@@ -54,9 +57,14 @@ def check_records(folder: Path, tell: Tell) -> Records | None:
     except UserError as error:
         say("", "damaged", folder / "plan.json", error.problems[0].message)
         return None
-    records = Records(plan, {})
+    held = _held_back(folder, plan)
+    records = Records(plan, {}, held)
     ended: set[str] = set()
+    if plan.gate is not None and not held and not (folder / GATE).is_file():
+        say("", "missing", folder / GATE, "stages after the gate were executed, and nothing says that it was passed.")
     for stage in plan.stages:
+        if stage.name in held:
+            continue
         folder_of_stage = folder / "receipts" / stage.name
         for batch, wells in stage.batches.items():
             path = folder / "manifests" / stage.name / f"{batch}.json"
@@ -85,6 +93,16 @@ def check_records(folder: Path, tell: Tell) -> Records | None:
             _check_batch(folder_of_stage / "batches" / f"{batch}.json", records, stage.name, batch, wells, say)
     _check_extra(folder, plan, say)
     return records
+
+
+def _held_back(folder: Path, plan: PlatePlan) -> frozenset[str]:
+    """Return the stages after a gate that the plate did not pass, where nothing of them was executed."""
+    if plan.gate is None or (folder / GATE).is_file():
+        return frozenset()
+    names = [stage.name for stage in plan.stages]
+    after = names[names.index(plan.gate.stage) + 1 :]
+    executed = any(path.is_file() for name in after for path in (folder / "receipts" / name).rglob("*.json"))
+    return frozenset() if executed else frozenset(after)
 
 
 def _manifest(path: Path, plan: PlatePlan, stage: str, batch: str, say: _Say) -> dict[str, str]:

@@ -15,9 +15,10 @@ from hcs_lib.core.errors import Problem, UserError
 
 @dataclass(frozen=True, slots=True)
 class WellRun:
-    """One well: what was done in each stage that it reached. Nothing, where it was not executed."""
+    """One well: what was done in each of the `stages` that it reached. Nothing, where it was not executed."""
 
     well: str
+    stages: int
     contexts: tuple[FrozenContext, ...]
     receipts: tuple[Receipt, ...]
 
@@ -34,8 +35,8 @@ class WellRun:
 
     @property
     def done(self) -> bool:
-        """Whether the last stage that was executed ended well."""
-        return bool(self.receipts) and not self.failure
+        """Whether every stage was executed and ended well."""
+        return len(self.receipts) == self.stages and not self.failure
 
     def steps(self) -> Iterator[tuple[FrozenContext, StepPlan]]:
         """Yield the steps of all stages in their order, each with its context."""
@@ -113,7 +114,7 @@ def load_run(folder: Path) -> PlateRun:
             receipts.append(receipt)
             if receipt.status == "failed":
                 break
-        wells.append(WellRun(well, tuple(contexts), tuple(receipts)))
+        wells.append(WellRun(well, len(plan.stages), tuple(contexts), tuple(receipts)))
     if problems:
         raise UserError(problems)
     run = PlateRun(folder, plan, tuple(wells))

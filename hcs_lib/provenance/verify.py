@@ -122,7 +122,7 @@ def _check_store(folder: Path, records: Records) -> Iterator[Difference]:
         path = part.relative_to(folder).as_posix()
         if part.is_file() and path not in named and part.parent.name not in records.unknown:
             yield Difference(plan.plate, part.parent.name, "extra", path, "no receipt names this table.")
-    if plan.store is None:
+    if plan.store is None or records.held:  # until a plate is collected, its store is of the wells planned
         return
     store = folder / plan.store
     images = [(receipt.well, output.path) for receipt in records.receipts.values() for output in receipt.outputs
@@ -183,7 +183,8 @@ def _check_tables(folder: Path, records: Records) -> Iterator[Difference]:
     except (KeyError, TypeError, ValueError):
         yield Difference(plate, "", "damaged", VERSIONS, "this is no record of versions.")
         digests, contexts = {}, None
-    for name in dict.fromkeys((*(f"tables/{table}" for table in TABLES), *digests)):
+    collected = () if records.held else tuple(f"tables/{table}" for table in TABLES)
+    for name in dict.fromkeys((*collected, *digests)):
         file = folder / name
         if not file.is_file():
             yield Difference(plate, "", "missing", name, "the table is not there.")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from hcs_lib.compiler.compile import compile_plate
+from hcs_lib.contexts.manifests import PlatePlan, Stage
 from hcs_lib.execution.execute import execute_manifest
 from hcs_lib.pipeline.settings import load_settings
 from hcs_lib.plates.indexing import index_plate
 from hcs_lib.plates.scene import DemoSpec
 from hcs_lib.plates.synthetic import write_demo
 from hcs_lib.screening.collect import collect_plate
+from hcs_lib.screening.gate import judge
 
 PIPELINE = """\
 name: demo
@@ -42,19 +44,36 @@ derived:
 SPEC = DemoSpec(rows=("B",), columns=(2, 3, 4), grid=(1, 2), z_planes=2)
 
 
-def run_plate(folder: Path, *, bad_planes: str = "fail") -> Path:
-    """Run the plate whose configuration lies in a folder; return its results, `results/demo`."""
-    config = {"plates": "plates.tsv", "pipeline": "pipeline.yaml", "bad_planes": bad_planes}
+def run_plate(folder: Path, *, gated: bool = False, **keys: object) -> Path:
+    """Run the plate whose configuration lies in a folder, `gated`: to its gate; return its results, `results/demo`."""
+    config = {"plates": "plates.tsv", "pipeline": "pipeline.yaml", **keys}
     settings = load_settings(config, folder, str(folder / "config.yaml"))
     plate = settings.plates[0]
     results = folder / "results" / plate.name
     index_plate(plate.path, plate=plate.name).save(results / "index.json")
     plan = compile_plate(plate, settings, results.parent)
-    for stage in plan.stages:
+    execute(results, plan.stages[:1] if gated else plan.stages)
+    if not gated:
+        collect_plate(results)
+    return results
+
+
+def execute(results: Path, stages: Sequence[Stage]) -> None:
+    for stage in stages:
         for batch in stage.batches:
             execute_manifest(results / "manifests" / stage.name / f"{batch}.json")
-    collect_plate(results)
-    return results
+
+
+@pytest.fixture
+def pass_gate() -> Callable[[Path], None]:
+    """Let a plate through its gate, and finish it."""
+
+    def finish(results: Path) -> None:
+        assert judge(results).within
+        execute(results, PlatePlan.load(results / "plan.json").stages[1:])
+        collect_plate(results)
+
+    return finish
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +102,7 @@ def results(finished: Path, tmp_path: Path) -> Path:
 def rerun(analysis: Path, tmp_path: Path) -> Callable[..., Path]:
     """Run a copy of the analysis which was changed first."""
 
-    def run(change: Callable[[Path], None], **settings: str) -> Path:
+    def run(change: Callable[[Path], None], **settings: object) -> Path:
         folder = Path(shutil.copytree(analysis, tmp_path / "changed", ignore=shutil.ignore_patterns("results")))
         change(folder)
         return run_plate(folder, **settings)

@@ -14,7 +14,8 @@ from hcs_lib.cli.main import cli
 from hcs_lib.core.errors import UserError
 from hcs_lib.core.files import write_json
 from hcs_lib.provenance.differences import Difference
-from hcs_lib.provenance.runs import find_plates
+from hcs_lib.provenance.methods import methods_of
+from hcs_lib.provenance.runs import find_plates, load_run
 from hcs_lib.provenance.verify import verify_plate
 
 STAGE = "s01-cpu"
@@ -252,3 +253,25 @@ def test_the_command_prints_a_line_for_each_difference(results: Path) -> None:
 def test_without_results_there_is_one_message(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there are no results of a plate"):
         find_plates(tmp_path)
+
+
+def test_a_plate_that_its_gate_holds_back_misses_nothing(
+    rerun: Callable[..., Path], pass_gate: Callable[[Path], None]
+) -> None:
+    def gate(folder: Path) -> None:
+        path = folder / "pipeline.yaml"
+        quality = "  - {name: quality, stack: channel, func: hcs.measure_image_quality, outputs: {table: quality}}\n"
+        path.write_text(path.read_text().replace("steps:\n", f"steps:\n{quality}"))
+
+    results = rerun(gate, qc_gate={"max_flagged": 0.5}, gated=True)
+    names = sorted(path.name for path in (results / "manifests").iterdir())
+    assert len(names) == 2
+    assert not (results / "receipts" / names[1]).exists()
+    assert verify(results) == []
+    text = methods_of(load_run(results))
+    assert "- 3 of 3 wells were executed in part, not in all stages: B02–B04." in text
+    assert "no more than 50% of its sites" in text
+    pass_gate(results)
+    assert verify(results) == []
+    (results / "gate.json").unlink()
+    assert found_in(results) == [("", "missing", "gate.json")]
