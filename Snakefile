@@ -23,6 +23,6 @@ rule all:
     input:
         expand("results/{plate}/verdict.txt", plate=PIPELINES),
         expand(rules.collect.output, plate=PIPELINES),
-        expand("results/{plate}/tables/hits.csv", plate=PIPELINES),
-        expand("results/screen/{table}.csv", table=["assay_quality", "hits"] if len(PIPELINES) > 1 else []),
+        expand(rules.screen.output, plate=PIPELINES),
+        rules.screen_replicates.output if len(PIPELINES) > 1 else [],
         "results/ro-crate-metadata.json",

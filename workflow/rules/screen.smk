@@ -46,6 +46,7 @@ rule screen_replicates:
     params:
         folders=expand("results/{plate}", plate=PIPELINES),
         settings=SETTINGS.screen.model_dump_json(),
+        code=code("core", "pipeline", "screening", "storage"),
     message:
         "Statistics over {input.quality}"
     shell:
