@@ -15,7 +15,11 @@ include: "workflow/rules/execute.smk"
 include: "workflow/rules/gate.smk"
 include: "workflow/rules/collect.smk"
 include: "workflow/rules/screen.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/provenance.smk"
+
+
+report: "workflow/report/workflow.rst"
 
 
 rule all:
@@ -26,3 +30,5 @@ rule all:
         expand(rules.screen.output, plate=PIPELINES),
         rules.screen_replicates.output if len(PIPELINES) > 1 else [],
         "results/ro-crate-metadata.json",
+        expand("results/{plate}/figures/plate.html", plate=PIPELINES),
+        "results/report/summary.html",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_PANELS = 24
+_PANELS = 12
 
 
 def dose_response_curves(plate: Plate, feature: str) -> Figure:
@@ -34,6 +34,9 @@ def dose_response_curves(plate: Plate, feature: str) -> Figure:
             axes.set_axis_off()
         else:
             _draw(axes, plate, row)
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower left", ncols=2)
     for axes in panels[:, 0]:
         axes.set_ylabel(shorten(feature, 40))
     if len(shown) < len(rows):
@@ -44,7 +47,7 @@ def dose_response_curves(plate: Plate, feature: str) -> Figure:
 def _draw(axes: Axes, plate: Plate, row: dict[str, str]) -> None:
     """Draw a compound: wells by dose, its vehicle left of the axis' gap, controls as lines, fit, EC50 with interval."""
     import numpy as np
-    from matplotlib.ticker import NullFormatter
+    from matplotlib.ticker import NullLocator
 
     wells = np.flatnonzero(np.array([name == row["compound"] for name in plate.wells.column("compound")], dtype=bool))
     texts, units = (plate.wells.column(name) for name in ("dose", "unit"))
@@ -61,7 +64,7 @@ def _draw(axes: Axes, plate: Plate, row: dict[str, str]) -> None:
     zero = low / 10**0.6
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda dose, _: f"{dose:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlim(zero / 2, high * 2)
 
     for kind, colour, style in (("neg", NEGATIVE, (0, (4, 2))), ("pos", POSITIVE, (0, (1, 1.5)))):
@@ -93,7 +96,6 @@ def _draw(axes: Axes, plate: Plate, row: dict[str, str]) -> None:
     if row["flag"]:
         axes.text(0.02, 0.98, _wrap(row["flag"]), transform=axes.transAxes, va="top", fontsize=7.5, color=INK,
                   bbox={"fc": "#FFF4D6", "ec": FLAG, "lw": 0.8, "boxstyle": "round,pad=0.3"}, zorder=5)  # fmt: skip
-    axes.legend(loc="best", fontsize=7)
 
 
 def _digits(text: str) -> str:

@@ -66,7 +66,7 @@ def write_summary(plates: Sequence[Plate], folder: Path, screen: Path | None) ->
     `screen` is where the statistics over replicate plates are, where there are any.
     """
     rows = [_summary_row(plate) for plate in plates]
-    columns = ("plate", "wells done", "failed", "skipped", "sites left out", "sites flagged", "objects",
+    columns = ("plate", "wells done", "failed", "skipped", "sites not done", "sites flagged", "objects",
                "best feature", "best Z′", "pos wells", "neg wells", "hits")  # fmt: skip
     best = [
         [_cell(plate.name), *(_cell(row[column]) for column in ("feature", "z_prime", "robust_z_prime", "ssmd")),
@@ -126,7 +126,7 @@ def _cards(plates: Sequence[Plate]) -> list[tuple[str, int, str, bool]]:
         ("wells done", counts["done"], f"of {wells}", counts["done"] < wells),
         ("wells failed", counts["failed"], f"of {wells}", counts["failed"] > 0),
         ("wells skipped", counts["skipped"], f"of {wells}", counts["skipped"] > 0),
-        ("sites left out", left_out, f"of {len(sites)}", left_out > 0),
+        ("sites not done", left_out, f"of {len(sites)}", left_out > 0),
     ]
     if measured:
         cards.append(("sites flagged", flagged, f"of {measured} measured", flagged > 0))

@@ -96,7 +96,7 @@ def save_photograph(figure: Figure, path: Path) -> None:
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", metadata={"Software": None})
     data = io.BytesIO()
-    Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(data, format="PNG", optimize=True)
+    Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(data, format="PNG")
     write_atomic(path, data.getvalue())
 
 
