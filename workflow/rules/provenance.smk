@@ -11,6 +11,8 @@ def configuration_files():
 rule provenance:
     input:
         plan="results/{plate}/plan.json",
+        # Wells executed anew may give the same tables, by other contexts.
+        receipts=all_receipts,
         tables=rules.collect.output,
     output:
         methods="results/{plate}/provenance/methods.md",
@@ -27,6 +29,7 @@ rule provenance:
         gpu=0,
     params:
         snakemake=SNAKEMAKE,
+        code=code("contexts", "core", "provenance", "registry"),
     message:
         "Methods of plate {wildcards.plate}"
     shell:
@@ -36,8 +39,9 @@ rule provenance:
 rule crate:
     input:
         methods=expand(rules.provenance.output.methods, plate=PIPELINES),
-        snakefile=CLONE / "Snakefile",
-        config=configuration_files(),
+        # A change that matters changes the methods; a comment does not.
+        snakefile=ancient(CLONE / "Snakefile"),
+        config=ancient(configuration_files()),
     output:
         "results/ro-crate-metadata.json",
     log:
@@ -53,6 +57,7 @@ rule crate:
     params:
         plates=list(PIPELINES),
         snakemake=SNAKEMAKE,
+        code=code("contexts", "core", "provenance"),
         config=lambda wildcards, input: [part for file in input.config for part in ("--config", file)],
     message:
         "RO-Crate of {params.plates}"
