@@ -75,6 +75,9 @@ def show(function: str, folder: Path | None, as_json: bool) -> None:
     if entry.keeps_scale is False:
         keep = ", ".join(f"{name}={value}" for name, value in entry.keep_scale.items())
         click.echo(f"  rescales   pixel values{f', unless {keep}' if keep else ''}")
+    if entry.resizes:
+        keep = ", ".join(f"{name}={value}" for name, value in entry.keep_size.items())
+        click.echo(f"  resizes    images{f', unless {keep}' if keep else ''}")
     for parameter in entry.parameters:
         default = "required" if parameter.required else f"default {parameter.default!r}"
         source = " (from `inputs`, or metadata)" if parameter.name in entry.special_inputs else ""
