@@ -126,7 +126,7 @@ def test_what_a_contract_refuses(fake: SimpleNamespace, text: str, problem: str)
 def test_a_unit_needs_the_pixel_size(fake: SimpleNamespace) -> None:
     problems = fake.problems(one("{call: fake.blur, args: {sigma: 8 um}}"), fake.index(pixel_size_um=None))
     assert problems == [
-        "pipeline.yaml:4: Step 'a': 'sigma': '8 um' cannot be converted to pixels, because the plate's pixel size is unknown."
+        "pipeline.yaml:4: Step 'a': 'sigma': '8 um' cannot be converted to pixels, because the plate's pixel size is unknown: write it into the column `pixel_size_um` of the table of plates."
     ]
 
 

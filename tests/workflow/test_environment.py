@@ -15,7 +15,7 @@ def test_every_rule_has_what_a_rule_has(repository: Path) -> None:
     text = "\n".join(path.read_text() for path in sorted((repository / "workflow/rules").glob("*.smk")))
     rules = re.split(r"^(?:rule|checkpoint) (\w+):$", text, flags=re.MULTILINE)[1:]
     found = dict(zip(rules[::2], rules[1::2], strict=True))
-    assert set(found) == {"registry", "index", "compile", "execute_cpu", "collect", "verdict"}
+    assert {"registry", "index", "compile", "execute_cpu", "collect", "verdict"} <= set(found)
     for name, body in found.items():
         for key in ("log", "benchmark", "threads", "resources", "conda", "message"):
             assert re.search(rf"^    {key}:", body, re.MULTILINE), f"rule {name} has no {key}"

@@ -19,7 +19,7 @@ def test_truncated_file_fails_its_well_alone(bbbc013: Callable) -> None:
 
     first = analysis.run()
     assert first.status == 1
-    assert "1 failed, 0 allowed" in first.text
+    assert "1 failed (0 allowed)" in first.text
     assert "bad_plane" in first.text
     assert "Traceback" not in first.text
     with (analysis.results / "tables/wells.csv").open(newline="") as file:
@@ -31,7 +31,7 @@ def test_truncated_file_fails_its_well_alone(bbbc013: Callable) -> None:
     before = analysis.receipts()
     again = analysis.run()
     assert again.status == 1, "the verdict fails until the cause is mended"
-    assert "1 failed, 0 allowed" in again.text
+    assert "1 failed (0 allowed)" in again.text
     assert not analysis.executed_since(before)
 
     broken.write_bytes(whole)
@@ -62,7 +62,7 @@ def test_wrong_configuration_stops_before_anything_runs(small: Any, name: str, o
         run = small.run("--dry-run")
     finally:
         small.edit(name, new, old)
-    assert run.status == 1
+    assert run.status == 2
     assert found in run.text
     assert "Traceback" not in run.text
 
@@ -90,6 +90,6 @@ def test_without_its_plate_the_demo_says_what_writes_it(program: Callable, repos
         source = repository / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
     run = program("snakemake", "--cores", "2", cwd=tmp_path)
-    assert run.status == 1
+    assert run.status == 2
     assert "`make demo`, or `hcs demo demo`, writes the plate of the demo." in run.text
     assert "Traceback" not in run.text
