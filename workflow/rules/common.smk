@@ -3,6 +3,8 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from snakemake import __version__ as SNAKEMAKE
+
 from hcs_lib.contexts.engine import current_engine, digest_sources
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import UserError
@@ -51,6 +53,13 @@ def settings_of(wildcards):
     """Return the settings that one plate depends on, as plain data: where they change, it is compiled anew."""
     plate = SETTINGS.plate(wildcards.plate)
     return SETTINGS.model_copy(update={"plates": (plate,)}).model_dump(mode="json", exclude={"screen"})
+
+
+def configuration_files():
+    """Return the files of the configuration, each once."""
+    plates = SETTINGS.plates
+    files = [SOURCE, SOURCE.parent / config["plates"], *(plate.pipeline for plate in plates)]
+    return list(dict.fromkeys(map(str, [*files, *(plate.platemap for plate in plates if plate.platemap)])))
 
 
 def platemap(wildcards):

@@ -1,13 +1,3 @@
-from snakemake import __version__ as SNAKEMAKE
-
-
-def configuration_files():
-    """Return the files of the configuration, each once."""
-    plates = SETTINGS.plates
-    files = [SOURCE, SOURCE.parent / config["plates"], *(plate.pipeline for plate in plates)]
-    return list(dict.fromkeys(map(str, [*files, *(plate.platemap for plate in plates if plate.platemap)])))
-
-
 rule provenance:
     input:
         plan="results/{plate}/plan.json",

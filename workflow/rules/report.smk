@@ -72,7 +72,7 @@ rule figures:
         mem_mb=2000,
         gpu=0,
     params:
-        code=code("report", "cli/report.py"),
+        code=code("contexts", "core", "report", "screening", "storage", "cli/report.py"),
     message:
         "Figures of plate {wildcards.plate}"
     shell:
@@ -112,7 +112,7 @@ rule summary:
         mem_mb=2000,
         gpu=0,
     params:
-        code=code("report", "cli/report.py"),
+        code=code("contexts", "core", "report", "screening", "storage", "cli/report.py"),
         folders=expand("results/{plate}", plate=PIPELINES),
         screen=["--screen", "results/screen"] if SCREENED else [],
     message:
