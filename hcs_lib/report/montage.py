@@ -28,7 +28,16 @@ _LARGEST = 220
 _FIELD = 320
 """Side of a field that is shown at full size, in pixels."""
 
-_COLOURS = ((0.35, 0.45, 1.0), (0.2, 1.0, 0.3), (1.0, 0.25, 0.25), (1.0, 1.0, 0.2), (1.0, 0.3, 1.0), (0.2, 1.0, 1.0))
+_COLOURS = {
+    "0000FF": ("blue", (0.35, 0.45, 1.0)),
+    "00FF00": ("green", (0.2, 1.0, 0.3)),
+    "FF0000": ("red", (1.0, 0.25, 0.25)),
+    "FFFF00": ("yellow", (1.0, 1.0, 0.2)),
+    "FF00FF": ("magenta", (1.0, 0.3, 1.0)),
+    "00FFFF": ("cyan", (0.2, 1.0, 1.0)),
+    "FFFFFF": ("grey", (1.0, 1.0, 1.0)),
+}
+"""Display colours of the store: their name, and a lighter shade that can be told from black."""
 _OUTLINES = ((1.0, 1.0, 1.0), (1.0, 0.75, 0.0))
 
 
@@ -38,6 +47,7 @@ class _Store:
 
     root: Path
     channels: tuple[str, ...]
+    colours: tuple[str, ...]
     windows: Windows
     labels: tuple[str, ...]
     sites: dict[str, Path]
@@ -124,8 +134,11 @@ def _open(plate: Plate) -> _Store | None:
     low, high = np.median(starts, axis=0), np.percentile(ends, 95, axis=0)
     windows = list(zip(low.tolist(), np.maximum(high, low + 1e-9).tolist(), strict=True))
     first = _ome(next(iter(sites.values())))
-    channels = tuple(channel["label"] for channel in first["omero"]["channels"])
-    return _Store(root, channels, windows, plate.plan.labels[:2], sites)
+    shown = first["omero"]["channels"]
+    channels = tuple(channel["label"] for channel in shown)
+    # A channel alone is best seen in grey.
+    colours = tuple(channel["color"] for channel in shown) if len(shown) > 1 else ("FFFFFF",)
+    return _Store(root, channels, colours, windows, plate.plan.labels[:2], sites)
 
 
 def _ome(group: Path) -> dict[str, Any]:
@@ -219,7 +232,7 @@ def _compose(store: _Store, image: Array, outlines: Sequence[Array]) -> Array:
     """Return 8-bit RGB: each channel in its colour, one channel in grey, outlines over them."""
     import numpy as np
 
-    colours = _COLOURS if len(store.channels) > 1 else ((1.0, 1.0, 1.0),)
+    colours = [_COLOURS[colour][1] for colour in store.colours]
     mixed = np.zeros((*image.shape[-2:], 3), dtype=np.float32)
     for plane, (low, high), colour in zip(image, store.windows, colours, strict=False):
         mixed += np.clip((plane[..., None] - low) / (high - low), 0, 1) * np.array(colour, dtype=np.float32)
@@ -237,7 +250,7 @@ def _blank(height: int, width: int) -> Array:
 
 
 def _legend(store: _Store) -> str:
-    names = ("blue", "green", "red", "yellow", "magenta", "cyan") if len(store.channels) > 1 else ("grey",)
+    names = [_COLOURS[colour][0] for colour in store.colours]
     shown = ", ".join(f"{channel} {colour} ({low:.4g} to {high:.4g})" for channel, colour, (low, high)
                       in zip(store.channels, names, store.windows, strict=False))  # fmt: skip
     outlined = ", ".join(f"{label} {colour}" for label, colour in zip(store.labels, ("white", "orange"), strict=False))

@@ -85,7 +85,9 @@ def save(figure: Figure, path: Path) -> None:
     """Write a picture, SVG or PNG by its suffix; no date, no version: the same picture has the same bytes."""
     data = io.BytesIO()
     kind = path.suffix[1:]
-    figure.savefig(data, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    figure.savefig(
+        data, format=kind, bbox_inches="tight", metadata={"Date": None} if kind == "svg" else {"Software": None}
+    )
     write_atomic(path, data.getvalue())
 
 
@@ -94,7 +96,7 @@ def save_photograph(figure: Figure, path: Path) -> None:
     from PIL import Image
 
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", metadata={"Software": None})
+    figure.savefig(drawn, format="png", bbox_inches="tight", metadata={"Software": None})
     data = io.BytesIO()
     Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(data, format="PNG")
     write_atomic(path, data.getvalue())

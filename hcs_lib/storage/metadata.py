@@ -18,6 +18,13 @@ _AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "sp
 _COLOURS = ("0000FF", "00FF00", "FF0000", "FFFF00", "FF00FF", "00FFFF")
 _BANDS_NM = ((0, "FF00FF"), (410, "0000FF"), (490, "00FF00"), (565, "FFFF00"), (590, "FF0000"))
 """Where a display colour begins, in nanometres of emission."""
+_NAMES = {
+    "0000FF": ("dapi", "dna", "hoechst", "draq", "nuclei", "nucleus"),
+    "00FF00": ("gfp", "fitc", "488"),
+    "FF0000": ("tritc", "rfp", "mcherry", "cy3", "texas", "568", "594"),
+    "FF00FF": ("cy5", "647"),
+}
+"""What names of channels tell of the colour in which people expect them."""
 
 
 def group(ome: Mapping[str, Any] | None = None) -> bytes:
@@ -69,24 +76,34 @@ def channels(
     names: Sequence[str], wavelengths_nm: Sequence[float | None], windows: Sequence[tuple[float, float, float, float]]
 ) -> dict[str, Any]:
     """Return `omero`: how viewers name and show each channel. `windows` holds (min, max, start, end)."""
-    described = []
-    for number, (name, window) in enumerate(zip(names, windows, strict=True)):
-        wavelength = wavelengths_nm[number] if number < len(wavelengths_nm) else None
-        described.append(
-            {
-                "label": name,
-                "active": True,
-                "color": _colour(number, wavelength, single=len(names) == 1),
-                "window": dict(zip(("min", "max", "start", "end"), window, strict=True)),
-            }
-        )
+    described = [
+        {
+            "label": name,
+            "active": True,
+            "color": colour,
+            "window": dict(zip(("min", "max", "start", "end"), window, strict=True)),
+        }
+        for name, colour, window in zip(names, _colours(names, wavelengths_nm), windows, strict=True)
+    ]
     return {"channels": described}
 
 
-def _colour(number: int, wavelength_nm: float | None, *, single: bool) -> str:
+def _colours(names: Sequence[str], wavelengths_nm: Sequence[float | None]) -> list[str]:
+    """Return a display colour for each channel: by its wavelength or name, and else one that is not taken."""
+    wanted = [
+        _colour(name, wavelengths_nm[number] if number < len(wavelengths_nm) else None)
+        for number, name in enumerate(names)
+    ]
+    if len(names) == 1:
+        return [wanted[0] or "FFFFFF"]
+    free = iter([*(colour for colour in _COLOURS if colour not in wanted), *_COLOURS * len(names)])
+    return [colour or next(free) for colour in wanted]
+
+
+def _colour(name: str, wavelength_nm: float | None) -> str | None:
     if wavelength_nm:
         return next(colour for start, colour in reversed(_BANDS_NM) if wavelength_nm >= start)
-    return "FFFFFF" if single else _COLOURS[number % len(_COLOURS)]
+    return next((colour for colour, words in _NAMES.items() if any(word in name.lower() for word in words)), None)
 
 
 def plate(name: str, wells: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hcs_lib.core.errors import DataError
+from hcs_lib.storage import metadata
 from hcs_lib.storage.images import halve_image, halve_labels, label_names, read_image, write_image, write_labels
 from hcs_lib.storage.planning import plan_array
 from hcs_lib.storage.plate import write_plate
@@ -89,6 +90,30 @@ def test_metadata_place_the_pixels(plate: Plate) -> None:
     assert channels[0]["window"]["max"] == 65535
     assert 0 <= channels[0]["window"]["start"] < 200
     assert 59_800 < channels[0]["window"]["end"] < 60_000
+
+
+@pytest.mark.parametrize(
+    ("names", "wavelengths", "colours"),
+    [
+        (["GFP", "DNA"], [], ["00FF00", "0000FF"]),
+        (["1", "2"], [], ["0000FF", "00FF00"]),
+        (["Actin", "DAPI", "Tubulin"], [], ["00FF00", "0000FF", "FF0000"]),
+        (["w1", "w2"], [520.0, 700.0], ["00FF00", "FF0000"]),
+        (["phase"], [], ["FFFFFF"]),
+        ([str(number) for number in range(8)], [], None),
+    ],
+)
+def test_channels_have_the_colours_that_people_expect(
+    names: list[str], wavelengths: list[float | None], colours: list[str] | None
+) -> None:
+    found = [
+        channel["color"] for channel in metadata.channels(names, wavelengths, [(0, 1, 0, 1)] * len(names))["channels"]
+    ]
+    if colours is None:
+        assert len(found) == 8
+        assert len(set(found)) == 6
+    else:
+        assert found == colours
 
 
 def test_ome_zarr_models_finds_the_plate_valid(plate: Plate) -> None:
