@@ -41,6 +41,7 @@ from pathlib import Path
 
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 PIPELINES = {plates}
+code = lambda *packages: ""
 include: "{clone}/workflow/rules/report.smk"
 report: "{clone}/workflow/report/workflow.rst"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _WIDTH = 1500
 """Pixels of a whole montage; those of a well follow from the number of columns."""
 _LARGEST = 220
+_OUTLINED = 90
+"""Pixels from which a well shows outlines; in smaller ones (384 wells) they are a haze over the image."""
 _FIELD = 320
 """Side of a field that is shown at full size, in pixels."""
 
@@ -60,6 +62,8 @@ def well_montage(plate: Plate) -> Figure:
         return say("There are no images in the plate's store.")
     rows, columns = geometry_of(plate.plan.wells)
     side = min(_LARGEST, _WIDTH // columns)
+    if side < _OUTLINED:
+        store = replace(store, labels=())
     figure = new_figure((columns * side + 60) / DPI, (rows * side + 90) / DPI)
     axes = figure.subplots()
     canvas = _blank(rows * side, columns * side)
