@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftPattern, DraftStep, Output
 from hcs_lib.compiler.images import LABEL_DTYPE, ImageType, result_of
 from hcs_lib.compiler.metadata import RESOLVERS, UnknownMetadataError, inject_metadata_into_pattern
 from hcs_lib.compiler.overrides import ResolvedStep
-from hcs_lib.contexts.plans import LinkedInput
-from hcs_lib.core.domains import AXES, Domain
+from hcs_lib.compiler.special_values import Named, link_special_inputs, register_special_outputs, stands_before
+from hcs_lib.core.domains import Domain
 from hcs_lib.core.errors import nearest
 
 RAW = "raw"
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A named value: who makes it, and where: at planes (labels), or at calls."""
-
-    producer: int
-    domain: Domain
 
 
 def initialize_step_plans_for_context(context: DraftContext, steps: Sequence[ResolvedStep]) -> dict[int, Any]:
@@ -38,8 +29,8 @@ def initialize_step_plans_for_context(context: DraftContext, steps: Sequence[Res
         plan = _initialize(context, step)
         context.step_plans[index] = plan
         context.step_state_map[index] = step.state()
-        _link_special_inputs(context, plan, names)
-        _register_special_outputs(context, plan, index, names)
+        link_special_inputs(context, plan, names)
+        register_special_outputs(context, plan, index, names)
         _inject_metadata(context, plan)
     return context.step_state_map
 
@@ -110,17 +101,13 @@ def _report_unknown_input(context: DraftContext, step: ResolvedStep, by_name: di
         (plan.name for plan in context.step_plans.values() if wanted in plan.source.model.outputs.values()), ""
     )
     if later:
-        why = "is switched off here" if _earlier(context, wanted, step) else "does not come before this one"
+        why = "is switched off here" if stands_before(context, wanted, step) else "does not come before this one"
         context.problem(step, ("input",), f"step '{wanted}' {why}.", f"Earlier are {', '.join([RAW, *by_name])}.")
     elif label:
         context.problem(step, ("input",), f"'{wanted}' is the name of an output.", f"Name its step: {label}.")
     else:
         hint = nearest(wanted, [RAW, *by_name]) or f"Earlier are {', '.join([RAW, *by_name])}."
         context.problem(step, ("input",), f"there is no step '{wanted}'.", hint)
-
-
-def _earlier(context: DraftContext, name: str, step: ResolvedStep) -> bool:
-    return name in [other.name for other in context.pipeline.model.steps[: step.number]]
 
 
 def _restrict_channels(context: DraftContext, step: ResolvedStep, domain: Domain) -> Domain:
@@ -207,109 +194,6 @@ def _outgoing(context: DraftContext, step: ResolvedStep, pattern: DraftPattern, 
     dtype = LABEL_DTYPE if found[0].kind == "labels" else found[0].dtype if len(dtypes) == 1 else None
     resized_by = next((image.resized_by for image in found if image.resized_by), None)
     return ImageType(found[0].kind, found[0].dims, dtype, resized_by)
-
-
-def _link_special_inputs(context: DraftContext, plan: DraftStep, names: dict[str, Named]) -> None:
-    declared = {name for call in plan.calls if call.entry for name in call.entry.special_inputs}
-    for parameter, given in plan.source.model.inputs.items():
-        if parameter not in declared:
-            if all(call.entry for call in plan.calls):
-                hint = nearest(parameter, declared) or (
-                    f"Special inputs are {', '.join(sorted(declared))}." if declared else "It has no special inputs."
-                )
-                context.problem(plan.source, ("inputs", parameter), f"no function takes '{parameter}'.", hint)
-            continue
-        wanted = [given] if isinstance(given, str) else given
-        links = [_link(context, plan, parameter, name, names) for name in wanted]
-        _check_one_for_all_channels(context, plan, parameter, wanted, names)
-        plan.special_inputs[parameter] = tuple(link for link in links if link is not None)
-        for call in plan.calls:
-            if call.entry and parameter in call.entry.special_inputs:
-                call.special_inputs[parameter] = _one_or_many(context, plan, call, parameter, given)
-
-
-def _check_one_for_all_channels(
-    context: DraftContext, plan: DraftStep, parameter: str, wanted: Sequence[str], names: dict[str, Named]
-) -> None:
-    """A function made for stacked channels takes a value that belongs to all of them."""
-    makers = [call.source.call for call in plan.calls
-              if call.entry and parameter in call.entry.special_inputs and call.entry.axis == "channel"]  # fmt: skip
-    if plan.stack != "channel" or not makers:
-        return
-    for name in wanted:
-        made = names[name].domain.channel if name in names else ()
-        if len(made) > 1:
-            context.problem(plan.source, ("inputs", parameter),
-                            f"{makers[0]} takes one '{name}' for all channels, and there is one for each of "
-                            f"{', '.join(map(str, made))}.",
-                            f"Say `channels: [{made[0]}]` in the step that makes it.")  # fmt: skip
-
-
-def _one_or_many(
-    context: DraftContext, plan: DraftStep, call: DraftCall, parameter: str, given: str | list[str]
-) -> str | tuple[str, ...]:
-    """Return one name, or those of a mapping, as the function takes it."""
-    assert call.entry is not None
-    annotation = next((known.annotation for known in call.entry.parameters if known.name == parameter), "")
-    mapping = annotation.strip("'\"").startswith(("Mapping", "dict"))
-    if isinstance(given, str):
-        return (given,) if mapping else given
-    if annotation and not mapping:
-        context.problem(plan.source, ("inputs", parameter), f"{call.source.call} takes one value for '{parameter}', "
-                        f"found a list.", f"Write `{parameter}: {given[0]}`." if given else "")  # fmt: skip
-    return tuple(given)
-
-
-def _link(
-    context: DraftContext, plan: DraftStep, parameter: str, name: str, names: dict[str, Named]
-) -> LinkedInput | None:
-    place = ("inputs", parameter)
-    value = names.get(name)
-    if value is None:
-        maker = next((step.name for step in context.pipeline.model.steps if name in step.outputs.values()), None)
-        if maker is not None:
-            why = "is switched off here" if _earlier(context, maker, plan.source) else "does not come before this one"
-            context.problem(plan.source, place, f"'{name}' is made by step '{maker}', which {why}.")
-        else:
-            hint = nearest(name, names) or (
-                f"Earlier steps name {', '.join(names)}." if names else "None is named yet."
-            )
-            context.problem(plan.source, place, f"no earlier step names '{name}' among its outputs.", hint)
-        return None
-    for axis in AXES:
-        made = value.domain.values(axis)
-        if len(made) <= 1:
-            continue
-        here = plan.domain.values(axis)
-        if here == (None,):
-            context.problem(plan.source, place, f"'{name}' is ambiguous: there is one for each of {len(made)} values "
-                            f"of {axis}, and the images of this step have no {axis} any more.")  # fmt: skip
-        elif not set(here) <= set(made):
-            absent = ", ".join(str(value) for value in here if value not in made)
-            context.problem(plan.source, place, f"'{name}' was not made for {axis} {absent}.")
-    return LinkedInput(name=name, producer=value.producer)
-
-
-def _register_special_outputs(context: DraftContext, plan: DraftStep, index: int, names: dict[str, Named]) -> None:
-    declared = [name for call in plan.calls if call.entry for name in call.entry.special_outputs]
-    slots = ["labels", "table", *declared]
-    folded = {name.lower(): name for name in names}
-    for slot, name in plan.source.model.outputs.items():
-        place = ("outputs", slot)
-        if slot not in slots and all(call.entry for call in plan.calls):
-            hint = nearest(slot, slots) or f"There are {', '.join(dict.fromkeys(slots))}."
-            context.problem(plan.source, place, f"it has no output '{slot}'.", hint)
-        if name.lower() in folded:
-            earlier = names[folded[name.lower()]]
-            maker = context.step_plans[earlier.producer].name
-            context.problem(plan.source, place, f"'{name}' is the name of an output of step '{maker}' already.",
-                            "Names that differ only in case count as the same.")  # fmt: skip
-            continue
-        planes = slot == plan.outgoing.kind == "labels"
-        names[name] = Named(index, plan.output_domain if planes else plan.call_domain)
-        folded[name.lower()] = name
-    if {"labels", "table"} <= set(plan.source.model.outputs):
-        context.problem(plan.source, ("outputs",), "what a step yields is labels or a table, not both.")
 
 
 def _inject_metadata(context: DraftContext, plan: DraftStep) -> None:
