@@ -1,4 +1,4 @@
-"""What the example BBBC013 costs: CPU of the whole run, of a second run, and where it goes.
+"""What the example BBBC013 costs: CPU to the verdict, of all the rest, of a second run, and where it goes.
 
     .venv/bin/python benchmarks/bbbc013.py [IMAGES]
 
@@ -57,7 +57,11 @@ def main() -> None:
             BIN / "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--directory", work,
             "--configfile", analysis / "config.yaml", "--cores", 2,
         )  # fmt: skip
-        costs = [measure("whole run", *snakemake), measure("second run", *snakemake)]
+        costs = [
+            measure("raw images to tables and verdict", *snakemake, "results/bbbc013/verdict.txt"),
+            measure("then statistics, figures, report pages, provenance", *snakemake),
+            measure("second run", *snakemake),
+        ]
 
         plate = work / "results/bbbc013"
         hcs = BIN / "hcs"
@@ -69,6 +73,8 @@ def main() -> None:
             *(measure(f"hcs execute, batch {path.stem}", hcs, "execute", path) for path in manifests),
             measure("hcs collect", hcs, "collect", plate),
             measure("hcs verdict", hcs, "verdict", plate),
+            measure("hcs screen", hcs, "screen", plate),
+            measure("hcs figures", hcs, "figures", plate),
         ]
     target = REPOSITORY / "benchmarks/results/bbbc013.csv"
     target.parent.mkdir(exist_ok=True)
