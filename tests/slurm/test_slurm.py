@@ -155,6 +155,10 @@ def test_a_plate_on_the_cluster_is_the_plate_of_a_local_run(cluster: Cluster, cl
         *(f"rule_execute_cpu_wildcards_demo_s01-cpu_{batch}" for batch in BATCHES),
         "rule_collect_wildcards_demo",
         "rule_screen_wildcards_demo",
+        "rule_figures_wildcards_demo",
+        "rule_provenance_wildcards_demo",
+        "rule_summary",
+        "rule_crate",
     }, "all rules but the local one, each job submitted once"
     for job in jobs.values():
         assert job.state == "COMPLETED"
