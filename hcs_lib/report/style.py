@@ -68,8 +68,11 @@ def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure, in inches, that draws without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    # Titles above ticks are placed after the layout: the padding keeps them within the picture.
+    layout = ConstrainedLayoutEngine(h_pad=0.14, w_pad=0.08)
+    figure = Figure(figsize=(width, height), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -85,9 +88,7 @@ def save(figure: Figure, path: Path) -> None:
     """Write a picture, SVG or PNG by its suffix; no date, no version: the same picture has the same bytes."""
     data = io.BytesIO()
     kind = path.suffix[1:]
-    figure.savefig(
-        data, format=kind, bbox_inches="tight", metadata={"Date": None} if kind == "svg" else {"Software": None}
-    )
+    figure.savefig(data, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
     write_atomic(path, data.getvalue())
 
 
@@ -96,7 +97,7 @@ def save_photograph(figure: Figure, path: Path) -> None:
     from PIL import Image
 
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", bbox_inches="tight", metadata={"Software": None})
+    figure.savefig(drawn, format="png", metadata={"Software": None})
     data = io.BytesIO()
     Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(data, format="PNG")
     write_atomic(path, data.getvalue())
