@@ -24,6 +24,8 @@ _FEATURES = 200
 _ROWS = 2000
 """Rows of a table on a page."""
 _BEST = 5
+_NAMES = ("plate", "well", "compound", "dose", "unit", "feature", "reason")
+"""Columns whose text is shown as it is written, also where it looks like a number."""
 
 
 class Part(NamedTuple):
@@ -69,7 +71,8 @@ def write_summary(plates: Sequence[Plate], folder: Path, screen: Path | None) ->
     columns = ("plate", "wells done", "failed", "skipped", "sites not done", "sites flagged", "objects",
                "best feature", "best Z′", "pos wells", "neg wells", "hits")  # fmt: skip
     best = [
-        [_cell(plate.name), *(_cell(row[column]) for column in ("feature", "z_prime", "robust_z_prime", "ssmd")),
+        [_cell(plate.name, "plate"),
+         *(_cell(row[column], column) for column in ("feature", "z_prime", "robust_z_prime", "ssmd")),
          _of(row["n_pos"], row["wells_pos"]), _of(row["n_neg"], row["wells_neg"])]
         for plate in plates for row in plate.quality.rows[:_BEST]
     ]  # fmt: skip
@@ -100,14 +103,14 @@ def _summary_row(plate: Plate) -> list[Markup]:
     best = plate.quality.rows[0] if plate.quality.rows else {}
     failed, left_out = plate.statuses["failed"], sum(site["status"] != "done" for site in sites)
     return [
-        _cell(plate.name),
+        _cell(plate.name, "plate"),
         _of(plate.statuses["done"], wells),
         _of(failed, wells, bad=failed > 0),
         _of(plate.statuses["skipped"], wells),
         _of(left_out, len(sites), bad=left_out > 0),
         _of(*plate.flagged) if plate.site_flags() else _cell(""),
         _cell(str(_objects(plate)) if plate.count_column else ""),
-        _cell(best.get("feature", "")),
+        _cell(best.get("feature", ""), "feature"),
         _cell(best.get("z_prime", "")),
         _of(best["n_pos"], best["wells_pos"]) if best else _cell(""),
         _of(best["n_neg"], best["wells_neg"]) if best else _cell(""),
@@ -147,7 +150,7 @@ def _failures(plates: Sequence[Plate]) -> Part:
     return Part(
         f"Failures and what was left out ({_shown(rows)})",
         columns,
-        [[_cell(row.get(column, "")) for column in columns] for row in rows[:_ROWS]],
+        [[_cell(row.get(column, ""), column) for column in columns] for row in rows[:_ROWS]],
         "No well failed, no site was left out.",
     )
 
@@ -158,7 +161,7 @@ def _hits(plates: Sequence[Plate]) -> Part:
     judged = _judged(plates)
     empty = f"None of {judged} wells is a hit." if judged else "No hits were called: there is no rule for any well."
     caption = f"Hits ({len(found)} of {judged} wells)" if judged else "Hits"
-    return Part(caption, columns, [[_cell(row[name]) for name in columns] for row in found[:_ROWS]], empty)
+    return Part(caption, columns, [[_cell(row[name], name) for name in columns] for row in found[:_ROWS]], empty)
 
 
 def _only_hits(table: Table) -> Table:
@@ -175,7 +178,7 @@ def _wells(plate: Plate) -> Part:
     text, features = plate.wells.text, headline(plate)
     names = [name for name in text if name != "plate"]
     cells = [
-        [*(_cell(text[name][index]) for name in names),
+        [*(_cell(text[name][index], "plate") for name in names),
          *(_cell("" if math.isnan(value) else repr(value)) for value in
            (float(plate.wells.feature(feature)[index]) for feature in features))]
         for index in range(len(plate.wells.values))
@@ -186,7 +189,7 @@ def _wells(plate: Plate) -> Part:
 
 def _part(caption: str, table: Table, empty: str, *, of: int = 0, name: str = "rows") -> Part:
     counted = f"{caption} ({_shown(table.rows)}{f' of {of} {name}' if of else ''})" if table.rows else caption
-    rows = [[_cell(row[column]) for column in table.columns] for row in table.rows[:_ROWS]]
+    rows = [[_cell(row[column], column) for column in table.columns] for row in table.rows[:_ROWS]]
     return Part(counted, table.columns, rows, empty)
 
 
@@ -194,14 +197,15 @@ def _shown(rows: Sequence[object]) -> str:
     return f"{_ROWS} of {len(rows)}" if len(rows) > _ROWS else str(len(rows))
 
 
-def _cell(text: str) -> Markup:
-    """Return a table cell: text escaped; a number short, whole in what it is sorted by."""
+def _cell(text: str, column: str = "") -> Markup:
+    """Return a table cell: text escaped; a number short, whole in what it is sorted by; a name as it is written."""
     from markupsafe import Markup
 
     value = number(text)
-    if math.isnan(value):
+    if not math.isfinite(value):
         return Markup("<td>{}</td>").format(text)
-    short = text if value.is_integer() and len(text) < 16 else f"{value:.4g}".replace("-", "−")
+    whole = column in _NAMES or (value.is_integer() and len(text) < 16)
+    short = text if whole else f"{value:.4g}".replace("-", "−")
     return Markup('<td class="number" data-value="{}">{}</td>').format(text, short)
 
 

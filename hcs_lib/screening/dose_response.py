@@ -31,6 +31,8 @@ _BEYOND = 2.0
 _OVERSHOOT = 1.0
 """How far an asymptote may lie beyond the responses, in their range; data that need more have no asymptote."""
 _SIGNIFICANT = 0.01
+_FREEDOM = 4
+"""Degrees of freedom from which the test against a constant says something: with fewer, clean curves fail it too."""
 _WIDE = 10.0
 
 
@@ -145,7 +147,8 @@ def fit_curve(doses: Values, responses: Values) -> Curve | str:
     total, freedom = float(np.sum((scaled - scaled.mean()) ** 2)), len(doses) - 4
     residual, start = _start(logs, scaled, lowest, highest)
     f_value = (total - residual) / 3 / (residual / freedom) if residual > 0 else math.inf
-    if fdtrc(3, freedom, max(f_value, 0.0)) >= _SIGNIFICANT:
+    unproven = fdtrc(3, freedom, max(f_value, 0.0)) >= _SIGNIFICANT
+    if unproven and freedom >= _FREEDOM:
         return "no response: a constant fits as well"
 
     def curve(x: Values, at_zero: float, at_infinity: float, log_ec50: float, hill: float) -> Values:
@@ -171,7 +174,7 @@ def fit_curve(doses: Values, responses: Values) -> Curve | str:
     residual = float(np.sum((scaled - curve(logs, *best)) ** 2))
     half = float(stdtrit(freedom, 0.975)) * math.sqrt(covariance[2, 2]) if np.isfinite(covariance[2, 2]) else math.inf
 
-    flags = []
+    flags = [f"too few wells to exclude a constant: {len(doses)}"] if unproven else []
     if not lowest <= log_ec50 <= highest:
         flags.append("EC50 outside the doses")
     if 2 * half > math.log10(_WIDE):

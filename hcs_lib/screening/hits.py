@@ -63,7 +63,8 @@ def call_hits(wells: Sequence[ScoredWell], rule: HitRule, method: str, no_effect
     """Apply a rule to the wells of one plate, or of several.
 
     Replicates are wells with the same compound at the same dose, converted where units differ. A well without a
-    compound is a treatment of its own. Controls are scored, and are no replicates of anything.
+    compound is a treatment of its own; so is one whose dose is missing where other wells of its compound have one.
+    Controls are scored, and are no replicates of anything.
 
     Parameters
     ----------
@@ -110,9 +111,13 @@ def _treatments(wells: Sequence[ScoredWell]) -> list[Any]:
             by_compound.setdefault(well.compound, []).append(index)
     for compound, indices in by_compound.items():
         doses = read_doses([wells[index].dose for index in indices], [wells[index].unit for index in indices])
+        known = not all(map(math.isnan, doses.values))
         for index, value in zip(indices, doses.values, strict=True):
+            well = wells[index]
+            if math.isnan(value) and not well.dose and known:
+                continue  # Its dose is missing where others have one: no replicate of anything.
             # What cannot be compared as a number is the same dose where it is spelled alike.
-            dose: Any = (wells[index].dose, wells[index].unit) if math.isnan(value) else value
+            dose: Any = (well.dose, well.unit) if math.isnan(value) else value
             keys[index] = (compound, dose, None)
     return keys
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hcs_lib.report.figures import draw_plate, summarise
+from hcs_lib.report.pages import _cell
 
 EVIL = '</script><script>alert(1)</script><img src=x onerror=alert(2)> & "quotes"'
 
@@ -98,3 +99,18 @@ def test_map_holds_every_well_with_its_value(evil: Path) -> None:
 def test_landing_has_no_empty_line(evil: Path) -> None:
     """It stands in a directive of reStructuredText."""
     assert all(line.strip() for line in pages(evil)[2].read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "shown"),
+    [
+        ("20240101.1", "plate", "20240101.1"),
+        ("12345.10", "compound", "12345.10"),
+        ("infinity", "z_prime", "infinity"),
+        ("0.89441234", "z_prime", "0.8944"),
+        ("-12.3456", "z_prime", "−12.35"),
+        ("312", "count_nuclei", "312"),
+    ],
+)
+def test_names_are_shown_as_written_and_numbers_short(text: str, column: str, shown: str) -> None:
+    assert str(_cell(text, column)).split(">")[1].split("<")[0] == shown

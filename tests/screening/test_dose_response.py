@@ -170,3 +170,11 @@ def test_no_curve_has_a_reason_and_no_numbers(rows: list, flag: str) -> None:
 )
 def test_without_doses_there_are_no_curves(rows: list) -> None:
     assert dose_response(table(rows), ["f"]) == []
+
+
+def test_few_wells_give_a_flagged_curve_and_not_a_verdict_of_no_response():
+    doses = np.array([0.01, 0.1, 1, 10, 100])
+    found = fit_curve(doses, np.array([0.01, 0.04, 0.51, 0.98, 0.99]))
+    assert isinstance(found, Curve)
+    assert found.ec50 == pytest.approx(1, rel=0.1)
+    assert found.flags[0] == "too few wells to exclude a constant: 5"

@@ -68,6 +68,13 @@ def test_a_well_without_a_compound_is_its_own_treatment() -> None:
     assert {row["wells"] for row in found} == {1}
 
 
+def test_a_missing_dose_makes_no_replicate_where_others_have_one() -> None:
+    found = call_hits(wells(("a", "", 9.0), ("a", "", 9.0), ("a", "1", 9.0)), HitRule("f", 3), "robust_z", 0)
+    assert {row["well"]: row["wells"] for row in found} == {"A01": 1, "A02": 1, "A03": 1}
+    found = call_hits(wells(("a", "", 9.0), ("a", "", 9.0)), HitRule("f", 3), "robust_z", 0)
+    assert {row["wells"] for row in found} == {2}, "a library without doses: wells of a compound are its replicates"
+
+
 def test_doses_that_are_no_numbers_are_compared_as_text() -> None:
     found = call_hits(
         wells(("a", "high", 9.0), ("a", "high", 9.0), ("a", "low", 9.0)), HitRule("f", 3, "up", 2), "robust_z", 0
