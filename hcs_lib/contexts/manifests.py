@@ -15,6 +15,9 @@ from hcs_lib.core.frozen import Frozen, FrozenDict
 GATE = "gate.json"
 """In a plate's results, written where its gate lets it through."""
 
+APPROVALS = "approvals.json"
+"""In a plate's results: who let it through its gate all the same, when and why."""
+
 
 class Manifest(Frozen):
     """One batch of one stage: well → context digest.

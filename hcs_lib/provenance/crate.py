@@ -19,7 +19,7 @@ from hcs_lib.core.files import write_atomic
 from hcs_lib.provenance import values
 from hcs_lib.provenance.citations import software
 from hcs_lib.provenance.runs import PlateRun
-from hcs_lib.provenance.versions import TABLES, software_of
+from hcs_lib.provenance.versions import STATISTICS, TABLES, software_of
 
 if TYPE_CHECKING:
     from rocrate.model.entity import Entity
@@ -38,7 +38,7 @@ _TYPES = {".md": "text/markdown", ".parquet": "application/vnd.apache.parquet", 
           ".yaml": "application/yaml", ".smk": "text/x-snakemake", "": "text/x-snakemake"}  # fmt: skip
 
 _FILES = {
-    **{f"tables/{name}": f"Table {name.partition('.')[0]}" for name in TABLES},
+    **{f"tables/{name}": f"Table {name.partition('.')[0]}" for name in (*TABLES, *STATISTICS)},
     "provenance/methods.md": "Methods",
     "provenance/versions.json": "Versions",
     "plan.json": "Plan",

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.manifests import APPROVALS, GATE
 from hcs_lib.contexts.plans import StepPlan
+from hcs_lib.core.canonical import digest
 from hcs_lib.core.domains import AXES
+from hcs_lib.core.files import read_json
 from hcs_lib.provenance import values
 from hcs_lib.provenance.calls import CallRecord, Functions, calls_of
 from hcs_lib.provenance.citations import Bibliography, software
@@ -136,6 +139,21 @@ def _gate(run: PlateRun) -> Iterator[str]:
             f"After stage {gate.stage}, the plate was to go on only if no more than {gate.max_flagged:.0%} of its "
             f"sites were flagged for {values.listed(gate.flags)}, or a person approved them."
         )
+        yield from _passage(run)
+
+
+def _passage(run: PlateRun) -> Iterator[str]:
+    """Say how the plate went through its gate, and who let it through where too many sites were flagged."""
+    if not (run.folder / GATE).is_file():
+        return
+    found = read_json(run.folder / GATE, "What the gate found")
+    flagged = found["flagged"]
+    sites = "; ".join(f"{site['well']} site {site['site']}: {site['flags']}" for site in flagged)
+    yield f"{len(flagged)} of {found['sites']} sites were flagged{f' ({sites})' if sites else ''}."
+    if len(flagged) > found["max_flagged"] * found["sites"]:
+        approvals = read_json(run.folder / APPROVALS, "Approvals at the gate")
+        for approval in [item for item in approvals if item["digest"] == digest(flagged)][-1:]:
+            yield f"They were approved by {approval['by']} on {approval['at'][:10]}: {approval['reason']}"
 
 
 def _reads(context: FrozenContext, plan: StepPlan) -> str:

@@ -15,6 +15,9 @@ from hcs_lib.provenance.runs import PlateRun
 TABLES = ("objects.parquet", "sites.parquet", "wells.csv", "failures.csv")
 """The tables of every plate that was collected."""
 
+STATISTICS = ("assay_quality.csv", "dose_response.csv", "normalised.csv", "hits.csv")
+"""The tables that are computed from those."""
+
 VERSIONS = "provenance/versions.json"
 """Where `versions_of` is written, relative to the plate's results."""
 
@@ -38,7 +41,7 @@ def versions_of(run: PlateRun, snakemake: str | None = None) -> dict[str, Any]:
         for function in context.functions:
             value = function.model_dump(mode="json")
             functions.setdefault(canonical_json(value), value | {"wells": 0})["wells"] += 1
-    tables = [run.folder / "tables" / name for name in TABLES]
+    tables = [run.folder / "tables" / name for name in (*TABLES, *STATISTICS)]
     return {
         "schema_version": 1,
         "plate": run.plan.plate,

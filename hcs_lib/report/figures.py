@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +73,8 @@ def draw_features(folder: Path, features: Sequence[str]) -> list[Path]:
     plate.wells.check_features([("--feature", feature) for feature in features])
     paths = []
     for feature in features:
-        path = folder / "figures" / f"heatmap_{feature}.png"
+        # Features are named by people, too: no folder, no mark-up in the name of a file.
+        path = folder / "figures" / f"heatmap_{re.sub(r'[^A-Za-z0-9._-]', '_', feature)}.png"
         with drawing():
             save(plate_heatmaps(plate, [feature]), path)
         paths.append(path)

@@ -8,15 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hcs_lib.contexts.manifests import GATE, Gate, PlatePlan
+from hcs_lib.contexts.manifests import APPROVALS, GATE, Gate, PlatePlan
 from hcs_lib.core.canonical import canonical_json, digest
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.core.files import read_json, update_atomic, write_json
 from hcs_lib.screening.sites import SiteQuality, measured_quality
 from hcs_lib.screening.wells import load_results
-
-APPROVALS = "approvals.json"
-"""Who let the plate through, when and why. No other step reads it."""
 
 
 @dataclass(frozen=True, slots=True)

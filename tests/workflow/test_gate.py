@@ -68,6 +68,12 @@ def test_a_plate_with_a_blurred_site_waits_for_a_person(bbbc013: Callable, progr
     (approval,) = json.loads((analysis.results / "approvals.json").read_text())
     assert approval["reason"] == "nuclei can be told apart"
 
+    methods = (analysis.results / "provenance/methods.md").read_text()
+    assert "sites were flagged (C01 site 1: blurred DNA" in methods
+    assert f"approved by {approval['by']} on {approval['at'][:10]}: nuclei can be told apart" in methods
+    crate = json.loads((analysis.results.parent / "ro-crate-metadata.json").read_text())["@graph"]
+    assert {"bbbc013/tables/assay_quality.csv", "bbbc013/tables/hits.csv"} <= {entity["@id"] for entity in crate}
+
     again = analysis.run()
     assert again.status == 0
     assert "Nothing to be done" in again.text

@@ -4,6 +4,7 @@ rule provenance:
         # Wells executed anew may give the same tables, by other contexts.
         receipts=all_receipts,
         tables=rules.collect.output,
+        statistics=rules.screen.output,
     output:
         methods="results/{plate}/provenance/methods.md",
         versions="results/{plate}/provenance/versions.json",
