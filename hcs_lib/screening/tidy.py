@@ -50,7 +50,7 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
     for parent in (*store.glob("*/*/"), *store.glob("*/")):
         if parent.is_dir() and not any(child.is_dir() for child in parent.iterdir()):
             shutil.rmtree(parent)
-    fields: dict[str, list[str]] = {}
+    fields: dict[str, list[str]] = {well: [] for well in plan.wells}
     for result in results:
         images = [output for receipt in result.receipts for output in receipt.outputs if output.kind == "image"]
         if result.status == "done" and images:

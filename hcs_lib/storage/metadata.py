@@ -107,7 +107,7 @@ def _colour(name: str, wavelength_nm: float | None) -> str | None:
 
 
 def plate(name: str, wells: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return `plate`: all rows and columns of the geometry, and the wells that there are, row by row."""
+    """Return `plate`: all rows and columns of the geometry, and the wells that have images, row by row."""
     rows, columns = geometry_of(wells)
     return {
         "version": "0.5",
@@ -117,6 +117,7 @@ def plate(name: str, wells: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         "wells": [
             {"path": well_path(well), "rowIndex": parse_well(well).row, "columnIndex": parse_well(well).column}
             for well in sorted(wells, key=parse_well)
+            if wells[well]
         ],
         "field_count": max((len(fields) for fields in wells.values()), default=0),
     }

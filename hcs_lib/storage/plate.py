@@ -21,10 +21,13 @@ def write_plate(store: Path, plate: str, wells: Mapping[str, Sequence[str]]) -> 
     plate
         Name of the plate.
     wells
-        Fields of each well by the well's name: `{"B02": ["1", "2"]}` for the groups `B/02/1` and `B/02/2`.
+        Fields of each well by the well's name: `{"B02": ["1", "2"]}` for the groups `B/02/1` and `B/02/2`. A well
+        without a field (it failed, say) counts for the geometry of the plate only.
     """
     groups = {".": metadata.group({"plate": metadata.plate(plate, wells)})}
     for well, fields in wells.items():
+        if not fields:
+            continue
         path = metadata.well_path(well)
         groups[path.split("/")[0]] = metadata.group()
         groups[path] = metadata.group({"well": {"version": "0.5", "images": [{"path": field} for field in fields]}})

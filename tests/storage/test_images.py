@@ -162,7 +162,12 @@ def test_writing_plate_metadata_again_changes_nothing(tmp_path: Path) -> None:
     before = {file: file.stat().st_mtime_ns for file in store.rglob("*")}
     write_plate(store, "p", {"AF48": ["1", "2"], "A01": ["1"]})
     assert {file: file.stat().st_mtime_ns for file in store.rglob("*")} == before
-    write_plate(store, "p", {"A01": ["1", "2"]})
+    write_plate(store, "p", {"A01": ["1", "2"], "H12": []})
+    # A well without images keeps the plate's size, and stands nowhere else.
+    plate = json.loads((store / "zarr.json").read_text())["attributes"]["ome"]["plate"]
+    assert (len(plate["rows"]), len(plate["columns"])) == (8, 12)
+    assert [well["path"] for well in plate["wells"]] == ["A/01"]
+    assert not (store / "H").exists()
     well = json.loads((store / "A/01/zarr.json").read_text())
     assert [image["path"] for image in well["attributes"]["ome"]["well"]["images"]] == ["1", "2"]
 
