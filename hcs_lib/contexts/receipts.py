@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from hcs_lib.core.canonical import measure_tree
 from hcs_lib.core.files import write_json
 from hcs_lib.core.frozen import Frozen, FrozenDict
 
@@ -68,6 +69,16 @@ class Receipt(Frozen):
     warnings: tuple[str, ...]
     started: str
     finished: str
+
+    def missing(self, results: Path) -> str | None:
+        """Return the first output that is not there with its files and bytes, below the plate's results.
+
+        Nothing is read: names and sizes are compared. `hcs verify` compares the bytes.
+        """
+        for output in self.outputs:
+            if measure_tree(results / output.path) != (output.files, output.bytes):
+                return output.path
+        return None
 
     def save(self, path: Path) -> None:
         """Write the receipt, atomically."""

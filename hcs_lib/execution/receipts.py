@@ -11,7 +11,6 @@ from typing import Any
 
 from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.contexts.receipts import Failure, Output, Receipt, SiteRecord
-from hcs_lib.core.canonical import measure_tree
 from hcs_lib.core.errors import DataError
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.outputs import planned
@@ -33,10 +32,7 @@ def kept(folders: WellFolders, context: FrozenContext, digest: str, *, retry_fai
     left_out = {site.site for site in receipt.sites if site.status == "skipped"}
     if {output.path for output in receipt.outputs} != planned(context, left_out):
         return None
-    there = all(
-        measure_tree(folders.results / output.path) == (output.files, output.bytes) for output in receipt.outputs
-    )
-    return receipt if there else None
+    return receipt if receipt.missing(folders.results) is None else None
 
 
 def now() -> str:

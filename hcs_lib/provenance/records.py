@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,12 +37,6 @@ class Records:
     receipts: dict[tuple[str, str], Receipt]
     held: frozenset[str] = frozenset()
     unknown: set[str] = field(default_factory=set)
-
-    def of_well(self, well: str) -> Iterator[Receipt]:
-        """Yield the receipts of a well, stage by stage."""
-        for stage in self.plan.stages:
-            if (receipt := self.receipts.get((stage.name, well))) is not None:
-                yield receipt
 
 
 def check_records(folder: Path, tell: Tell) -> Records | None:

@@ -5,7 +5,6 @@ Importing a library may be slow or crash; this runs in the probe's worker proces
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 from collections.abc import Callable
@@ -32,14 +31,6 @@ def candidates(registry: LibraryRegistryBase) -> list[Candidate]:
             if (len(found.id), found.id) < (len(known.id), known.id):
                 shortest[id(function)] = found
     return sorted(shortest.values())
-
-
-def public_modules(package: str) -> list[str]:
-    """Return the names of the modules of a package that are not private, without importing them."""
-    import pkgutil
-
-    paths = importlib.import_module(package).__path__
-    return [f"{package}.{module.name}" for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")]
 
 
 def first_parameter(function: Callable[..., Any]) -> str | None:

@@ -13,6 +13,7 @@ from hcs_lib.core.errors import DataError
 from hcs_lib.report.style import DPI, INK, new_figure, say
 from hcs_lib.report.tables import Plate
 from hcs_lib.storage.arrays import read_array
+from hcs_lib.storage.metadata import well_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,11 +123,8 @@ def _open(plate: Plate) -> _Store | None:
     sites: dict[str, Path] = {}
     starts, ends = [], []
     for name, status in zip(plate.wells.column("well"), plate.wells.column("status"), strict=True):
-        well = parse_well(name)
-        folder = root / row_name(well.row) / f"{well.column + 1:02d}"
-        found = sorted(
-            (path.parent for path in folder.glob("*/zarr.json")), key=lambda path: (len(path.name), path.name)
-        )
+        groups = (path.parent for path in (root / well_path(name)).glob("*/zarr.json"))
+        found = sorted(groups, key=lambda path: (len(path.name), path.name))
         if status == "done" and found:
             sites[name] = found[0]
             shown = [channel["window"] for channel in _ome(found[0])["omero"]["channels"]]

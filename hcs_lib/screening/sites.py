@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.screening.flags import flag_sites
 from hcs_lib.screening.wells import WellResult
-from hcs_lib.storage.collected import parquet_writer
-from hcs_lib.storage.tables import read_table
+from hcs_lib.storage.tables import read_table, write_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,9 +131,7 @@ def write_sites(path: Path, plan: PlatePlan, results: Sequence[WellResult], qual
                 [None if place is None else flagged[place] for place in places], pa.bool_()
             )
         columns["flags"] = pa.array([quality.reasons((well, site.site)) for well, site in rows], pa.string())
-    table = pa.table(columns)
-    with parquet_writer(path, table.schema) as writer:
-        writer.write_table(table)
+    write_table(path, pa.table(columns))
 
 
 def flagged_sites(plan: PlatePlan, quality: SiteQuality, sites: Sequence[Site]) -> dict[str, int]:

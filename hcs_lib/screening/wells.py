@@ -7,7 +7,6 @@ from pathlib import Path
 
 from hcs_lib.contexts.manifests import Manifest, PlatePlan
 from hcs_lib.contexts.receipts import Failure, Receipt, SiteRecord
-from hcs_lib.core.canonical import measure_tree
 from hcs_lib.core.errors import Problem, UserError
 
 
@@ -80,7 +79,7 @@ def load_results(folder: Path, plan: PlatePlan, *, until: str | None = None) -> 
                             "Run the workflow, or `hcs execute` with its context.",
                         )
                     )
-                elif missing := _missing(folder, receipt):
+                elif missing := receipt.missing(folder):
                     problems.append(
                         Problem(
                             f"plate {plan.plate}, well {well}, stage {stage.name}",
@@ -94,15 +93,3 @@ def load_results(folder: Path, plan: PlatePlan, *, until: str | None = None) -> 
     if problems:
         raise UserError(problems)
     return [WellResult(well, tuple(receipts)) for well, receipts in found.items() if receipts]
-
-
-def _missing(folder: Path, receipt: Receipt) -> str | None:
-    """Return the first output that is not there with the files and bytes which the receipt says."""
-    return next(
-        (
-            output.path
-            for output in receipt.outputs
-            if measure_tree(folder / output.path) != (output.files, output.bytes)
-        ),
-        None,
-    )
