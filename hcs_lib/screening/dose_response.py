@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hcs_lib.screening.doses import Doses, read_doses
+from hcs_lib.screening.doses import read_doses
 from hcs_lib.screening.welltable import WellTable
 
 if TYPE_CHECKING:
@@ -50,6 +50,38 @@ class Curve:
     flags: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CurveWells:
+    """The wells of one compound's curve.
+
+    Attributes
+    ----------
+    rows
+        Their rows in the table of wells; int64 of shape (n,).
+    doses
+        float64 of shape (n,): 0 for vehicle, a positive number in `unit`, NaN where there is no usable dose.
+    borrowed
+        bool of shape (n,): negative controls of another name, which are the vehicle of a compound that has none.
+    unit
+        The unit of all doses.
+    problem
+        Why there are no doses to compare, empty where there are.
+    """
+
+    rows: npt.NDArray[np.int64]
+    doses: Values
+    borrowed: npt.NDArray[np.bool_]
+    unit: str
+    problem: str
+
+    def usable(self, responses: Values) -> npt.NDArray[np.bool_]:
+        """Return which wells are fitted, given their responses (float64 of shape (n,)): those with dose and value."""
+        import numpy as np
+
+        usable: npt.NDArray[np.bool_] = ~np.isnan(self.doses) & ~np.isnan(responses)
+        return usable
+
+
 def dose_response(table: WellTable, features: list[str]) -> list[dict[str, Any]]:
     """Fit every compound that has doses, for each of the features.
 
@@ -62,45 +94,60 @@ def dose_response(table: WellTable, features: list[str]) -> list[dict[str, Any]]
         Rows with `DOSE_COLUMNS`, by compound in the order of the plate, then by feature. Numbers are None where
         there is no fit. Compounds without a single dose above zero are left out.
     """
-    import numpy as np
-
-    compounds, texts, units = (table.column(name) for name in ("compound", "dose", "unit"))
-    vehicle = table.wells_of("neg") & np.array([read_doses([text], [""]).values[0] == 0 for text in texts], bool)
     rows = []
-    for compound in dict.fromkeys(name for name in compounds if name):
-        wells = np.array([name == compound for name in compounds])
-        indices = np.flatnonzero(wells)
-        doses = read_doses([texts[index] for index in indices], [units[index] for index in indices])
-        if not doses.problem and not any(dose > 0 for dose in doses.values):
+    for compound in dict.fromkeys(name for name in table.column("compound") if name):
+        wells = wells_of_curve(table, compound)
+        if not wells.problem and not (wells.doses > 0).any():
             continue
-        values = np.array(doses.values)
-        if not (values == 0).any():
-            own = np.flatnonzero(vehicle & ~wells)
-            indices, values = np.concatenate([indices, own]), np.concatenate([values, np.zeros(len(own))])
         for feature in features:
-            fitted = _row(doses, values, table.feature(feature)[indices])
+            fitted = _row(wells, table.feature(feature)[wells.rows])
             rows.append({"compound": compound, "feature": feature} | fitted)
     return rows
 
 
-def _row(doses: Doses, values: Values, responses: Values) -> dict[str, Any]:
+def wells_of_curve(table: WellTable, compound: str) -> CurveWells:
+    """Return the wells to which the curve of a compound is fitted, controls among them.
+
+    Those of the compound; where none of them is vehicle (a dose of zero), also the negative controls of other names
+    whose dose is given as zero.
+    """
     import numpy as np
 
-    usable = ~np.isnan(values) & ~np.isnan(responses)
-    levels = len(np.unique(values[usable & (values > 0)]))
+    compounds, texts, units = (table.column(name) for name in ("compound", "dose", "unit"))
+    own = [row for row, name in enumerate(compounds) if name == compound]
+    found = read_doses([texts[row] for row in own], [units[row] for row in own])
+    vehicle: list[int] = []
+    if 0 not in found.values:
+        negative = np.flatnonzero(table.wells_of("neg")).tolist()
+        given = read_doses([texts[row] for row in negative], [""] * len(negative)).values
+        vehicle = [row for row, dose in zip(negative, given, strict=True) if dose == 0]
+    return CurveWells(
+        rows=np.array([*own, *vehicle], dtype=np.int64),
+        doses=np.array([*found.values, *[0.0] * len(vehicle)], dtype=np.float64),
+        borrowed=np.array([False] * len(own) + [True] * len(vehicle), dtype=bool),
+        unit=found.unit,
+        problem=found.problem,
+    )
+
+
+def _row(wells: CurveWells, responses: Values) -> dict[str, Any]:
+    import numpy as np
+
+    doses, usable = wells.doses, wells.usable(responses)
+    levels = len(np.unique(doses[usable & (doses > 0)]))
     row: dict[str, Any] = {
-        "unit": doses.unit,
+        "unit": wells.unit,
         "n_wells": int(usable.sum()),
         "n_doses": levels,
         "wells_left_out": int(len(usable) - usable.sum()),
     }
-    if doses.problem:
-        return row | {"flag": doses.problem}
+    if wells.problem:
+        return row | {"flag": wells.problem}
     if levels < _DOSES:
         return row | {"flag": f"too few doses: {levels} above zero have a value, {_DOSES} needed"}
     if usable.sum() < _WELLS:
         return row | {"flag": f"too few wells: {usable.sum()} with a value, {_WELLS} needed"}
-    found = fit_curve(values[usable], responses[usable])
+    found = fit_curve(doses[usable], responses[usable])
     if isinstance(found, str):
         return row | {"flag": found}
     numbers = {name: getattr(found, name) for name in ("ec50", "ec50_low", "ec50_high", "hill", "bottom", "top", "r2")}

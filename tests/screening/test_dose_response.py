@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hcs_lib.screening.dose_response import Curve, dose_response, fit_curve
+from hcs_lib.screening.dose_response import Curve, dose_response, fit_curve, wells_of_curve
 from hcs_lib.screening.welltable import WellTable
 
 DOSES = np.repeat([0.0, 1, 3, 10, 30, 100, 300, 1000], 3)
@@ -178,3 +178,25 @@ def test_few_wells_give_a_flagged_curve_and_not_a_verdict_of_no_response():
     assert isinstance(found, Curve)
     assert found.ec50 == pytest.approx(1, rel=0.1)
     assert found.flags[0] == "too few wells to exclude a constant: 5"
+
+
+def test_wells_of_a_curve_are_those_that_are_fitted() -> None:
+    bad = [("a", "", "nM", "", 0.5), ("a", "3", "nM", "", math.nan)]
+    other = [("b", "0", "", "", 0.0), ("DMSO", "1", "nM", "neg", 0.0), ("DMSO", "", "", "neg", 0.0)]
+    wells = table(other + VEHICLE + series("a") + bad)
+    found = wells_of_curve(wells, "a")
+    assert found.rows.tolist() == [*range(5, 5 + 21 + 2), 3, 4]
+    assert found.borrowed.tolist() == [False] * 23 + [True, True]
+    assert found.doses[:21].tolist() == DOSES[DOSES > 0].tolist()
+    assert np.isnan(found.doses[21])
+    assert found.doses[22:].tolist() == [3, 0, 0]
+    usable = found.usable(wells.feature("f")[found.rows])
+    assert usable.tolist() == [True] * 21 + [False, False, True, True]
+    (row,) = (row for row in dose_response(wells, ["f"]) if row["compound"] == "a")
+    assert (row["n_wells"], row["wells_left_out"], row["unit"]) == (usable.sum(), 2, found.unit)
+
+
+def test_a_compound_with_vehicle_of_its_own_borrows_none() -> None:
+    found = wells_of_curve(table([*VEHICLE, ("a", "0", "nM", "", 0.0), *series("a")]), "a")
+    assert not found.borrowed.any()
+    assert found.rows.tolist() == list(range(2, 24))
