@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from hcs_lib.contexts.gates import GateFound
 
 
 @click.command(name="gate")
@@ -22,18 +26,22 @@ def gate(folder: Path, reason: str | None) -> None:
     from hcs_lib.screening.gate import approve, judge
 
     found = judge(folder)
-    if reason is not None and not found.passed:
+    if reason is not None and not found.found.passed:
         found = approve(folder, found, by=getpass.getuser(), reason=reason)
-    for site in found.flagged:
-        click.echo(f"{found.plate}: well {site.well}, site {site.site}: {site.reasons}")
-    share = len(found.flagged) / found.sites if found.sites else 0.0
-    click.echo(f"{found.plate}: {len(found.flagged)} of {found.sites} sites flagged ({share:.0%}), "
-               f"{found.gate.max_flagged:.0%} allowed.")  # fmt: skip
-    if found.within:
-        return
+    say(folder, found.found)
     if found.approval is not None:
-        click.echo(f"{found.plate}: approved by {found.approval['by']} at {found.approval['at']}: "
+        click.echo(f"{found.found.plate}: approved by {found.approval['by']} at {found.approval['at']}: "
                    f"{found.approval['reason']}")  # fmt: skip
+    if not found.found.passed:
+        sys.exit(1)
+
+
+def say(folder: Path, found: GateFound) -> None:
+    """Say which sites are flagged; where the plate is stopped, what to do."""
+    for site in found.flagged:
+        click.echo(f"{found.plate}: well {site.well}, site {site.site}: {site.flags}")
+    click.echo(f"{found.plate}: {found.count}.")
+    if found.passed:
         return
     click.echo(
         f"hcs: plate {found.plate}: stopped at the gate, more sites are flagged than qc_gate permits. Look at the "
@@ -41,4 +49,3 @@ def gate(folder: Path, reason: str | None) -> None:
         "out, mend the images, or change qc_flags or qc_gate in the config.",
         err=True,
     )
-    sys.exit(1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from hcs_lib.contexts.context import FrozenContext
-from hcs_lib.contexts.manifests import APPROVALS, GATE
+from hcs_lib.contexts.gates import GateFound
+from hcs_lib.contexts.manifests import APPROVALS
 from hcs_lib.contexts.plans import StepPlan
 from hcs_lib.core.canonical import digest
 from hcs_lib.core.domains import AXES
@@ -144,15 +145,18 @@ def _gate(run: PlateRun) -> Iterator[str]:
 
 def _passage(run: PlateRun) -> Iterator[str]:
     """Say how the plate went through its gate, and who let it through where too many sites were flagged."""
-    if not (run.folder / GATE).is_file():
+    found = GateFound.load(run.folder)
+    if found is None:
         return
-    found = read_json(run.folder / GATE, "What the gate found")
-    flagged = found["flagged"]
-    sites = "; ".join(f"{site['well']} site {site['site']}: {site['flags']}" for site in flagged)
-    yield f"{len(flagged)} of {found['sites']} sites were flagged{f' ({sites})' if sites else ''}."
-    if len(flagged) > found["max_flagged"] * found["sites"]:
+    flagged = found.flagged
+    sites = "; ".join(f"{site.well} site {site.site}: {site.flags}" for site in flagged)
+    yield f"{len(flagged)} of {found.sites} sites were flagged{f' ({sites})' if sites else ''}."
+    if not found.passed:
+        yield "The plate waits there."
+    elif len(flagged) > found.max_flagged * found.sites:
         approvals = read_json(run.folder / APPROVALS, "Approvals at the gate")
-        for approval in [item for item in approvals if item["digest"] == digest(flagged)][-1:]:
+        key = digest([site.model_dump() for site in flagged])
+        for approval in [item for item in approvals if item["digest"] == key][-1:]:
             yield f"They were approved by {approval['by']} on {approval['at'][:10]}: {approval['reason']}"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.gates import waits_at_gate
 from hcs_lib.contexts.manifests import GATE, Manifest, PlatePlan
 from hcs_lib.contexts.receipts import BatchReceipt, Receipt
 from hcs_lib.core.errors import UserError
@@ -51,11 +52,17 @@ def check_records(folder: Path, tell: Tell) -> Records | None:
     except UserError as error:
         say("", "damaged", folder / "plan.json", error.problems[0].message)
         return None
-    held = _held_back(folder, plan)
+    try:
+        waiting = waits_at_gate(folder, plan) is not None
+    except UserError as error:
+        say("", "damaged", folder / GATE, error.problems[0].message)
+        waiting = False
+    held = _held_back(folder, plan, plan.gate.stage) if plan.gate and waiting else frozenset()
     records = Records(plan, {}, held)
     ended: set[str] = set()
-    if plan.gate is not None and not held and not (folder / GATE).is_file():
-        say("", "missing", folder / GATE, "stages after the gate were executed, and nothing says that it was passed.")
+    if waiting and not held:
+        kind: Kind = "stale" if (folder / GATE).is_file() else "missing"
+        say("", kind, folder / GATE, "stages after the gate were executed, and nothing says that it was passed.")
     for stage in plan.stages:
         if stage.name in held:
             continue
@@ -89,12 +96,10 @@ def check_records(folder: Path, tell: Tell) -> Records | None:
     return records
 
 
-def _held_back(folder: Path, plan: PlatePlan) -> frozenset[str]:
-    """Return the stages after a gate that the plate did not pass, where nothing of them was executed."""
-    if plan.gate is None or (folder / GATE).is_file():
-        return frozenset()
+def _held_back(folder: Path, plan: PlatePlan, gate: str) -> frozenset[str]:
+    """Return the stages after that of the gate, where the plate waits; none where something of them was executed."""
     names = [stage.name for stage in plan.stages]
-    after = names[names.index(plan.gate.stage) + 1 :]
+    after = names[names.index(gate) + 1 :]
     executed = any(path.is_file() for name in after for path in (folder / "receipts" / name).rglob("*.json"))
     return frozenset() if executed else frozenset(after)
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hcs_lib.contexts.manifests import APPROVALS, GATE, Gate, PlatePlan
-from hcs_lib.core.canonical import canonical_json, digest
+from hcs_lib.contexts.gates import FlaggedSite, GateFound
+from hcs_lib.contexts.manifests import APPROVALS, PlatePlan
+from hcs_lib.core.canonical import digest
 from hcs_lib.core.errors import Problem, UserError
-from hcs_lib.core.files import read_json, update_atomic, write_json
-from hcs_lib.screening.sites import SiteQuality, measured_quality
+from hcs_lib.core.files import read_json, write_json
+from hcs_lib.screening.sites import measured_quality
 from hcs_lib.screening.wells import load_results
-
-
-@dataclass(frozen=True, slots=True)
-class FlaggedSite:
-    """A site whose flags count at the gate, with the channels of each flag."""
-
-    well: str
-    site: int
-    reasons: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,41 +22,21 @@ class GateVerdict:
 
     Attributes
     ----------
-    plate, gate
-        The plate, and its gate.
-    sites
-        Number of sites that were measured.
-    flagged
-        Those whose flags count.
+    found
+        The sites whose flags count, and whether the plate goes on.
     digest
         Of the flagged sites and their flags: what an approval is for.
     approval
-        Who let just these sites pass: `by`, `at`, `reason`; None where nobody did.
+        Who let just these sites pass: `by`, `at`, `reason`; None where nobody did, and where nobody needs to.
     """
 
-    plate: str
-    gate: Gate
-    sites: int
-    flagged: tuple[FlaggedSite, ...]
+    found: GateFound
     digest: str
     approval: dict[str, str] | None
 
-    @property
-    def within(self) -> bool:
-        """Whether no more sites are flagged than the configuration allows."""
-        return len(self.flagged) <= self.gate.max_flagged * self.sites
-
-    @property
-    def passed(self) -> bool:
-        """Whether the plate goes on."""
-        return self.within or self.approval is not None
-
 
 def judge(folder: Path) -> GateVerdict:
-    """Judge a plate by its image quality; write `gate.json` where it passes, remove it where it does not.
-
-    `gate.json` holds the flagged sites and what is allowed. It says nothing of an approval, so that what follows
-    depends on the images alone.
+    """Judge a plate by its image quality, and write what was found to `gate.json`.
 
     Parameters
     ----------
@@ -82,16 +53,24 @@ def judge(folder: Path) -> GateVerdict:
         raise UserError(Problem(f"plate {plan.plate}", "There is no gate.", "Set qc_gate in the configuration."))
     results = load_results(folder, plan, until=plan.gate.stage)
     quality = measured_quality(folder, plan, results)
-    flagged = tuple(_flagged(quality, plan.gate))
-    rows = [{"well": site.well, "site": site.site, "flags": site.reasons} for site in flagged]
-    found = digest(rows)
-    verdict = GateVerdict(plan.plate, plan.gate, len(quality.sites), flagged, found, _approval(folder, found))
-    if verdict.passed:
-        value = {"plate": plan.plate, "sites": verdict.sites, "flagged": rows, "max_flagged": plan.gate.max_flagged}
-        update_atomic(folder / GATE, canonical_json(value))
-    else:
-        (folder / GATE).unlink(missing_ok=True)
-    return verdict
+    counted = quality.only(plan.gate.flags)
+    flagged = tuple(
+        FlaggedSite(well=well, site=site, flags=counted.reasons((well, site)))
+        for well, site in quality.sites
+        if (well, site) in counted.flags
+    )
+    key = digest([site.model_dump() for site in flagged])
+    within = len(flagged) <= plan.gate.max_flagged * len(quality.sites)
+    approval = None if within else _approval(folder, key)
+    found = GateFound(
+        plate=plan.plate,
+        sites=len(quality.sites),
+        flagged=flagged,
+        max_flagged=plan.gate.max_flagged,
+        passed=within or approval is not None,
+    )
+    found.save(folder)
+    return GateVerdict(found, key, approval)
 
 
 def approve(folder: Path, verdict: GateVerdict, *, by: str, reason: str) -> GateVerdict:
@@ -108,14 +87,9 @@ def approve(folder: Path, verdict: GateVerdict, *, by: str, reason: str) -> Gate
     if not reason.strip():
         raise UserError("An approval needs a reason.")
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    entry = {"digest": verdict.digest, "flagged": len(verdict.flagged), "by": by, "at": at, "reason": reason.strip()}
-    write_json(folder / APPROVALS, [*_approvals(folder), entry])
+    entry = {"digest": verdict.digest, "flagged": len(verdict.found.flagged), "by": by, "at": at}
+    write_json(folder / APPROVALS, [*_approvals(folder), entry | {"reason": reason.strip()}])
     return judge(folder)
-
-
-def _flagged(quality: SiteQuality, gate: Gate) -> Sequence[FlaggedSite]:
-    counted = quality.only(gate.flags)
-    return [FlaggedSite(*site, counted.reasons(site)) for site in quality.sites if site in counted.flags]
 
 
 def _approvals(folder: Path) -> list[dict[str, Any]]:

@@ -69,7 +69,7 @@ def pass_gate() -> Callable[[Path], None]:
     """Let a plate through its gate, and finish it."""
 
     def finish(results: Path) -> None:
-        assert judge(results).within
+        assert judge(results).found.passed
         execute(results, PlatePlan.load(results / "plan.json").stages[1:])
         collect_plate(results)
 

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from hcs_lib.cli.gate import gate as gate_command
+from hcs_lib.contexts.gates import GateFound, waits_at_gate
 from hcs_lib.contexts.manifests import Gate, Manifest, ObjectTable, PlatePlan, SiteTable, Stage
 from hcs_lib.contexts.receipts import Failure, Output, Receipt, SiteRecord
 from hcs_lib.core.errors import UserError
@@ -95,11 +96,30 @@ def plate(tmp_path: Path) -> Path:
 
 def test_too_many_flagged_sites_stop_the_plate(plate):
     found = judge(plate)
-    assert (found.sites, found.within, found.passed, found.approval) == (8, False, False, None)
-    assert [(site.well, site.site, site.reasons) for site in found.flagged] == [
+    assert (found.found.sites, found.found.passed, found.approval) == (8, False, None)
+    assert [(site.well, site.site, site.flags) for site in found.found.flagged] == [
         ("A02", 2, "blurred DNA"), ("A03", 1, "blurred DNA; saturated DNA"),
     ]  # fmt: skip
-    assert not (plate / "gate.json").exists()
+    assert GateFound.load(plate) == found.found
+    waiting = waits_at_gate(plate, PlatePlan.load(plate / "plan.json"))
+    assert waiting is not None
+    assert waiting.reason == (
+        "stopped at the gate: 2 of 8 sites flagged (25%), 20% allowed "
+        "(A02 site 2: blurred DNA; A03 site 1: blurred DNA; saturated DNA)"
+    )
+    assert waiting.command == f'hcs gate {plate} --approve "REASON"'
+
+
+def test_a_plate_that_was_not_judged_waits(plate):
+    waiting = waits_at_gate(plate, PlatePlan.load(plate / "plan.json"))
+    assert (waiting.reason, waiting.command) == ("the gate has not judged the plate", f"hcs gate {plate}")
+
+
+@pytest.mark.parametrize("text", ["{}", "[", '{"passed": true}', "7"])
+def test_a_gate_that_cannot_be_read(plate, text):
+    (plate / "gate.json").write_text(text)
+    with pytest.raises(UserError, match=r"gate\.json"):
+        waits_at_gate(plate, PlatePlan.load(plate / "plan.json"))
 
 
 @pytest.mark.parametrize(
@@ -109,31 +129,31 @@ def test_too_many_flagged_sites_stop_the_plate(plate):
 )  # fmt: skip
 def test_what_counts_is_configured(plate, max_flagged, flags, passes):
     save_plan(plate, gate=Gate(stage="s01-cpu", max_flagged=max_flagged, flags=flags))
-    assert judge(plate).passed is passes
-    assert (plate / "gate.json").exists() is passes
+    assert judge(plate).found.passed is passes
+    assert (waits_at_gate(plate, PlatePlan.load(plate / "plan.json")) is None) is passes
 
 
 def test_what_passes_leaves_its_flagged_sites(plate):
     save_plan(plate, gate=Gate(stage="s01-cpu", max_flagged=0.25, flags=("saturated",)))
     judge(plate)
     assert json.loads((plate / "gate.json").read_text()) == {
-        "plate": "p", "sites": 8, "max_flagged": 0.25,
+        "schema_version": 1, "plate": "p", "sites": 8, "max_flagged": 0.25, "passed": True,
         "flagged": [{"well": "A03", "site": 1, "flags": "saturated DNA"}],
     }  # fmt: skip
 
 
 def test_an_approval_holds_for_the_same_sites_with_the_same_flags(plate):
     approved = approve(plate, judge(plate), by="somebody", reason=" known: dust \n")
-    assert (approved.passed, approved.within) == (True, False)
+    assert approved.found.passed
     assert (approved.approval["by"], approved.approval["reason"]) == ("somebody", "known: dust")
     first = (plate / "gate.json").read_bytes()
     assert b"somebody" not in first
-    assert judge(plate).passed
+    assert judge(plate).found.passed
     assert (plate / "gate.json").read_bytes() == first
 
     save_quality(plate, "A01", (-1.5, -4.0))
-    assert not judge(plate).passed
-    assert not (plate / "gate.json").exists()
+    assert not judge(plate).found.passed
+    assert not GateFound.load(plate).passed
 
     save_quality(plate, "A01", (-1.5, -1.4))
     assert judge(plate).approval == approved.approval
@@ -142,7 +162,7 @@ def test_an_approval_holds_for_the_same_sites_with_the_same_flags(plate):
 def test_a_plate_that_is_mended_needs_no_approval(plate):
     save_quality(plate, "A03", (-1.5, -1.5))
     found = judge(plate)
-    assert (len(found.flagged), found.within) == (1, True)
+    assert (len(found.found.flagged), found.found.passed, found.approval) == (1, True, None)
     assert not (plate / "approvals.json").exists()
 
 
@@ -213,7 +233,7 @@ def test_a_well_that_fails_before_the_gate_needs_no_second_stage(plate):
         save_objects(plate, well)
     save_objects(plate, "A01")
     save_receipt(plate, "A01", "s01-cpu", failure=Failure(kind="bad_plane", message="truncated"))
-    assert judge(plate).sites == 6
+    assert judge(plate).found.sites == 6
     assert collect_plate(plate).wells == {"done": 3, "failed": 1, "skipped": 0}
     assert not (plate / "tables/wells/A01").exists()
     assert not (plate / "receipts/s02-cpu/A01.json").exists()
