@@ -8,30 +8,31 @@ The five phases run in this order, each in a module of its own:
 4. `contracts`        functions, arguments, what flows between them
 5. `gpu`              what a job needs
 
-After the first, `stages` divides the steps where there is a gate.
+The last act of the fifth, `stages`, divides the steps into those that run in one process.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from hcs_lib.compiler.batches import batch_wells
 from hcs_lib.compiler.contracts import validate_memory_contracts_for_context
-from hcs_lib.compiler.draft import DraftContext, ExecutionSettings
+from hcs_lib.compiler.draft import DraftContext, DraftStage, ExecutionSettings
 from hcs_lib.compiler.functions import FunctionTable, Registry
 from hcs_lib.compiler.gpu import assign_gpu_resources_for_context
 from hcs_lib.compiler.materialization import plan_materialization_flags_for_context
 from hcs_lib.compiler.overrides import check_plates, group_wells, resolve_steps
 from hcs_lib.compiler.plate import PlateView, name_channels
-from hcs_lib.compiler.stages import split_by_gate
+from hcs_lib.compiler.stages import divide_into_stages
 from hcs_lib.compiler.step_plans import initialize_step_plans_for_context
 from hcs_lib.compiler.tables import check_derived, object_table, site_table
 from hcs_lib.compiler.writing import write_plate_plan
 from hcs_lib.compiler.zarr_stores import declare_zarr_stores_for_context
+from hcs_lib.contexts.context import PLATE
 from hcs_lib.contexts.engine import current_engine
 from hcs_lib.contexts.manifests import Gate, ObjectTable, PlatePlan, SiteTable, Stage
 from hcs_lib.core.errors import Problem, UserError
@@ -81,15 +82,11 @@ def compile_plate(
             problems += error.problems
     if problems:
         raise UserError(problems)
-    plan = _plate_plan(plate, settings, index, pipeline, drafts)
+    parts = divide_into_stages(drafts, gated=settings.qc_gate is not None)
+    plan = _plate_plan(plate, settings, index, pipeline, parts)
     if not check:
-        numbers = sorted({draft.stage for draft in drafts})
-        execution = {
-            number: ExecutionSettings(engine=current_engine(), bad_planes=settings.bad_planes, stage=stage.name)
-            for number, stage in zip(numbers, plan.stages, strict=True)
-        }
-        contexts = (context for draft in drafts for context in draft.freeze(execution[draft.stage]))
-        write_plate_plan(results / plate.name, plan, contexts)
+        execution = ExecutionSettings(engine=current_engine(), bad_planes=settings.bad_planes)
+        write_plate_plan(results / plate.name, plan, parts, execution)
     return plan
 
 
@@ -118,22 +115,19 @@ def draft_contexts(
     problems += check_plates(pipeline, names)
     groups, wrong = group_wells(pipeline, plate.name, index.wells)
     problems += wrong
-    wholes, drafts = [], []
-    for applied, wells in groups.items():
+    drafts = []
+    for choices, wells in groups.items():
         draft = DraftContext(view, pipeline, functions, wells)
-        steps = resolve_steps(pipeline, applied)
+        steps = resolve_steps(pipeline, choices)
         if not steps:
             problems.append(Problem(pipeline.where("steps"), "No step is switched on."))
         initialize_step_plans_for_context(draft, steps)
-        parts = [draft] if settings.qc_gate is None else split_by_gate(draft)
-        for part in parts:
-            declare_zarr_stores_for_context(part)
-            plan_materialization_flags_for_context(part)
+        declare_zarr_stores_for_context(draft)
+        plan_materialization_flags_for_context(draft)
         validate_memory_contracts_for_context(draft)
         assign_gpu_resources_for_context(draft, settings.device)
-        wholes.append(draft)
-        drafts += parts
-    if not any(draft.problems for draft in wholes):
+        drafts.append(draft)
+    if not any(draft.problems for draft in drafts):
         tables = [object_table(draft) for draft in drafts]
         problems += check_derived(pipeline, tables)
         if settings.qc_gate is not None and not any(site_table(draft) for draft in drafts):
@@ -145,7 +139,7 @@ def draft_contexts(
                     "outputs: {table: image_quality}}.",
                 )
             )
-    return drafts, problems + _counted(wholes, len(index.wells))
+    return drafts, problems + _counted(drafts, len(index.wells))
 
 
 def _counted(drafts: Iterable[DraftContext], total: int) -> list[Problem]:
@@ -170,60 +164,74 @@ def _some(wells: Sequence[str]) -> str:
 
 
 def _plate_plan(
-    plate: PlateSettings, settings: Settings, index: PlateIndex, pipeline: LoadedPipeline, drafts: list[DraftContext]
+    plate: PlateSettings,
+    settings: Settings,
+    index: PlateIndex,
+    pipeline: LoadedPipeline,
+    parts: Sequence[DraftContext],
 ) -> PlatePlan:
-    plans = [plan for draft in drafts for plan in draft.step_plans.values()]
+    stages = list(dict.fromkeys(part.stage for part in parts if part.stage))
+    plans = [plan for part in parts for plan in part.step_plans.values()]
     labels = [plan.source.model.outputs["labels"] for plan in plans if plan.output == "labels"]
     written = any(plan.zarr_store for plan in plans)
-    stages = tuple(
-        _stage(number, [draft for draft in drafts if draft.stage == number], settings, index, pipeline)
-        for number in sorted({draft.stage for draft in drafts})
-    )
-    sites = _merged_sites(site_table(draft) for draft in drafts)
+    sites = _merged_sites(site_table(part) for part in parts)
     return PlatePlan(
         plate=plate.name,
         pipeline=pipeline.model.name,
         raw_folder=str(plate.path),
         wells=index.wells,
-        stages=stages,
+        stages=tuple(
+            _stage(stage, [part for part in parts if part.stage is stage], settings, index, pipeline)
+            for stage in stages
+        ),
         labels=tuple(dict.fromkeys(labels)),
-        table=_merged(object_table(draft) for draft in drafts),
+        table=_merged(object_table(part) for part in parts),
         derived=pipeline.model.derived,
-        channel_names=tuple(drafts[0].plate.channels),
+        channel_names=tuple(parts[0].plate.channels),
         platemap=str(plate.platemap) if plate.platemap else None,
         allowed_failures=settings.allowed_failures,
         store=f"{plate.name}.zarr" if written else None,
         site_table=sites,
         qc_flags=settings.qc_flags.model_dump(exclude_none=True) if sites else {},
-        gate=_gate(settings, stages[0]),
+        gate=_gate(settings, stages),
     )
 
 
 def _stage(
-    number: int, drafts: Sequence[DraftContext], settings: Settings, index: PlateIndex, pipeline: LoadedPipeline
+    stage: DraftStage,
+    parts: Sequence[DraftContext],
+    settings: Settings,
+    index: PlateIndex,
+    pipeline: LoadedPipeline,
 ) -> Stage:
-    plans = [plan for draft in drafts for plan in draft.step_plans.values()]
-    gpu = max(plan.gpu for plan in plans)
-    running = {plan.name for plan in plans}
-    mine = {well for draft in drafts for well in draft.wells}
-    batches = {
-        batch: tuple(well for well in wells if well in mine)
-        for batch, wells in batch_wells(index.wells, settings.wells_per_batch).items()
-    }
     return Stage(
-        name=f"s{number:02d}-{'gpu' if gpu else 'cpu'}",
-        gpu=gpu,
-        steps=tuple(step.name for step in pipeline.model.steps if step.name in running),
-        batches={batch: wells for batch, wells in batches.items() if wells},
-        mem_mb=max(_memory_mb(draft) for draft in drafts),
+        name=stage.name,
+        scope=stage.scope,
+        gpu=stage.gpu,
+        steps=tuple(pipeline.model.steps[number].name for number in stage.steps),
+        batches=_batches(stage, {well for part in parts for well in part.wells}, settings, index),
+        mem_mb=max(_memory_mb(part) for part in parts),
     )
 
 
-def _gate(settings: Settings, first: Stage) -> Gate | None:
+def _batches(
+    stage: DraftStage, wells: set[str], settings: Settings, index: PlateIndex
+) -> Mapping[str, tuple[str, ...]]:
+    if stage.scope == "plate":
+        return {"b001": (PLATE,)}
+    batches = {
+        batch: tuple(well for well in inside if well in wells)
+        for batch, inside in batch_wells(index.wells, settings.wells_per_batch).items()
+    }
+    return {batch: inside for batch, inside in batches.items() if inside}
+
+
+def _gate(settings: Settings, stages: Iterable[DraftStage]) -> Gate | None:
     if settings.qc_gate is None:
         return None
     flags = tuple(settings.qc_gate.flags or settings.qc_flags.model_dump(exclude_none=True))
-    return Gate(stage=first.name, max_flagged=settings.qc_gate.max_flagged, flags=flags)
+    last = next(stage.name for stage in stages if stage.gated)
+    return Gate(stage=last, max_flagged=settings.qc_gate.max_flagged, flags=flags)
 
 
 def _merged_sites(tables: Iterable[SiteTable | None]) -> SiteTable | None:
@@ -260,7 +268,8 @@ def _memory_mb(draft: DraftContext) -> int:
     """Estimate the memory of a job: what one site's steps hold, and what the largest call works with."""
     rows, columns = draft.plate.index.shape
     plane_mb = rows * columns * 8 / 2**20
-    sites = len(draft.raw_domain.site) if any(plan.stack == "site" for plan in draft.step_plans.values()) else 1
-    held = sum(len(set(plan.output_domain)) for plan in draft.step_plans.values()) / len(draft.raw_domain.site) * sites
+    all_sites = len(draft.plate.domain.site)
+    sites = all_sites if any(plan.stack == "site" for plan in draft.step_plans.values()) else 1
+    held = sum(len(set(plan.output_domain)) for plan in draft.step_plans.values()) / all_sites * sites
     largest = max(len(plan.domain.values(plan.stack)) if plan.stack else 1 for plan in draft.step_plans.values())
     return _BASE_MB + math.ceil(plane_mb * (held + _WORKING_COPIES * largest))

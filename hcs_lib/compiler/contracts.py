@@ -124,6 +124,8 @@ def _validate_result(context: DraftContext, plan: DraftStep, last: DraftCall, re
             context.problem(
                 plan.source, ("outputs", slot), f"{found}, not {'labels' if slot == 'labels' else 'a table'}."
             )
+    if "image" in plan.source.model.outputs and "image" not in declared and result.kind not in ("image", "mask"):
+        context.problem(plan.source, ("outputs", "image"), f"{found}, not an image.")
     if plan.output in ("image", "labels") and result.resized_by:
         entry = next((call.entry for call in plan.calls if call.entry and call.entry.id == result.resized_by), None)
         switch = "".join(f"`{name}: {str(value).lower()}`" for name, value in entry.keep_size.items()) if entry else ""

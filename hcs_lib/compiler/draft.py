@@ -6,7 +6,7 @@ frozen for each of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,8 +14,17 @@ from hcs_lib.compiler.functions import FunctionTable
 from hcs_lib.compiler.images import ImageType
 from hcs_lib.compiler.overrides import ResolvedCall, ResolvedStep
 from hcs_lib.compiler.plate import PlateView
-from hcs_lib.contexts.context import BadPlanes, Engine, FrozenContext
-from hcs_lib.contexts.plans import Backend, FunctionPattern, FunctionRef, LinkedInput, StepPlan, TableFile, ZarrStore
+from hcs_lib.contexts.context import PLATE, BadPlanes, Engine, FrozenContext, Scope
+from hcs_lib.contexts.plans import (
+    Backend,
+    FunctionPattern,
+    FunctionRef,
+    LinkedInput,
+    Passed,
+    StepPlan,
+    TableFile,
+    ZarrStore,
+)
 from hcs_lib.core.declare import MemoryType, Returns
 from hcs_lib.core.domains import Coordinates, Domain
 from hcs_lib.core.errors import Problem
@@ -45,21 +54,56 @@ DraftPattern = dict[str | None, list[DraftCall]]
 
 @dataclass(frozen=True)
 class DraftStore:
-    """A `ZarrStore` before the well is known."""
+    """A `ZarrStore` before the well is known. `domain` has the planes that are written."""
 
     label: str | None
-    sites: tuple[int | None, ...]
+    domain: Domain
     array: ArraySpec
 
     def for_well(self, plate: str, well: str) -> ZarrStore:
         """Name the groups of one well."""
         folder = well_path(well)
-        names = ["all" if site is None else str(site) for site in self.sites]
+        names = ["all" if site is None else str(site) for site in self.domain.site]
         return ZarrStore(
             path=f"{plate}.zarr",
             groups={name: f"{folder}/{name}" for name in names},
             label=self.label,
             array=self.array,
+        )
+
+
+@dataclass(frozen=True)
+class DraftStage:
+    """A stage of the plate: its steps by their places in the pipeline. `gated`: the gate stands after it."""
+
+    name: str
+    scope: Scope
+    gpu: int
+    steps: tuple[int, ...]
+    gated: bool = False
+
+
+@dataclass(frozen=True)
+class DraftPassed:
+    """What passes from one stage to another, before the well is known; `store` tells whether it is written anyhow."""
+
+    stage: DraftStage
+    step_index: int
+    step_name: str
+    name: str | None
+    domain: Domain
+    store: DraftStore | None
+
+    def for_well(self, plate: str, axis_id: str) -> Passed:
+        """Say whose it is."""
+        return Passed(
+            stage=self.stage.name,
+            axis_id=PLATE if self.stage.scope == "plate" else axis_id,
+            step_index=self.step_index,
+            step_name=self.step_name,
+            name=self.name,
+            domain=self.domain,
+            store=self.store.for_well(plate, axis_id) if self.store else None,
         )
 
 
@@ -100,6 +144,28 @@ class DraftStep:
     def name(self) -> str:
         """Name of the step."""
         return self.source.model.name
+
+    @property
+    def number(self) -> int:
+        """Its place in the pipeline."""
+        return self.source.number
+
+    @property
+    def sources(self) -> set[tuple[int, str | None]]:
+        """What it takes of earlier steps: their index, and the name of values, or None for their images."""
+        links: set[tuple[int, str | None]] = {
+            (link.producer, link.name) for links in self.special_inputs.values() for link in links
+        }
+        return links if self.input is None else links | {(self.input, None)}
+
+    @property
+    def name_of_images(self) -> str | None:
+        """The name by which later steps can take its images (or labels) as special inputs."""
+        return self.source.model.outputs.get("labels" if self.outgoing.kind == "labels" else "image")
+
+    def domain_of(self, name: str | None) -> Domain:
+        """Return where its images stand (None), or its values of a name."""
+        return self.output_domain if name is None or name == self.name_of_images else self.call_domain
 
     @property
     def stack(self) -> Axis | None:
@@ -154,12 +220,14 @@ class ExecutionSettings(Frozen):
 
     engine: Engine
     bad_planes: BadPlanes
-    stage: str
 
 
 @dataclass
 class DraftContext:
-    """The step plans of the wells that share them in one stage, and every problem that the phases find."""
+    """The step plans of the wells that share them, and every problem that the phases find.
+
+    After the phases it is divided: each part has a `stage`, and `takes` and `passes` what goes between it and others.
+    """
 
     plate: PlateView
     pipeline: LoadedPipeline
@@ -169,7 +237,9 @@ class DraftContext:
     step_state_map: dict[int, Any] = field(default_factory=dict)
     raw_store: DraftStore | None = None
     problems: list[Problem] = field(default_factory=list)
-    stage: int = 1
+    stage: DraftStage | None = None
+    takes: tuple[DraftPassed, ...] = ()
+    passes: tuple[DraftPassed, ...] = ()
 
     def problem(self, step: ResolvedStep, place: tuple[str | int, ...], message: str, hint: str = "") -> None:
         """Note a problem of a step; `place` is where it stands: a key of the step, or a location in the pipeline."""
@@ -183,47 +253,73 @@ class DraftContext:
         return frozenset(at for plan in self.step_plans.values() if plan.input is None for at in plan.domain)
 
     @property
-    def raw_domain(self) -> Domain:
-        """The smallest domain that has all of the raw planes that the steps read."""
-        read = {axis: {getattr(at, axis) for at in self.raw_planes} for axis in ("channel", "z", "t")}
+    def image_planes(self) -> frozenset[Coordinates]:
+        """The raw planes of a well that the steps read, but for those that only measure image quality."""
+        return frozenset(
+            at
+            for plan in self.step_plans.values()
+            if plan.input is None and not plan.measures_sites and plan.source.model.scope == "well"
+            for at in plan.domain
+        )
+
+    @property
+    def image_domain(self) -> Domain:
+        """The smallest domain that has all of `image_planes`."""
+        read = {axis: {getattr(at, axis) for at in self.image_planes} for axis in ("channel", "z", "t")}
         whole = self.plate.domain
         return whole.replace(
             **{axis: tuple(value for value in whole.values(axis) if value in values) for axis, values in read.items()}
         )
 
-    def freeze(self, settings: ExecutionSettings) -> Iterator[FrozenContext]:
-        """Yield the frozen context of each well."""
-        needed = self.raw_planes
-        channels = tuple(str(channel) for channel in self.raw_domain.channel)
+    def freeze(self, settings: ExecutionSettings, digests: Mapping[tuple[str, str], str]) -> Iterator[FrozenContext]:
+        """Yield the frozen context of each well (or of the plate) in this stage.
+
+        `digests` has the contexts of earlier stages, by stage and well.
+        """
+        assert self.stage is not None
+        planes = self.raw_planes
+        if self.raw_store is not None:
+            planes |= frozenset(self.raw_store.domain)
+        seen = {name for plan in self.step_plans.values() for name in plan.domain.channel} | {
+            at.channel for at in planes
+        }
+        channels = tuple(name for name in self.plate.channels if name in seen)
         used = {call.source.call for plan in self.step_plans.values() for call in plan.calls}
         functions = tuple(self.functions.reference(function) for function in sorted(used))
-        for well in self.wells:
-            yield self._freeze(well, settings, needed, channels, functions)
+        for axis_id in self.wells:
+            yield self._freeze(axis_id, settings, digests, planes, channels, functions)
 
     def _freeze(
         self,
-        well: str,
+        axis_id: str,
         settings: ExecutionSettings,
+        digests: Mapping[tuple[str, str], str],
         needed: frozenset[Coordinates],
         channels: tuple[str, ...],
         functions: tuple[FunctionRef, ...],
     ) -> FrozenContext:
+        assert self.stage is not None
         index = self.plate.index
-        planes, bad = self.plate.planes(well, needed)
+        planes, bad = self.plate.planes(axis_id, needed)
+        takes = tuple(passed.for_well(index.plate, axis_id) for passed in self.takes)
         return FrozenContext(
             plate=index.plate,
-            axis_id=well,
-            stage=settings.stage,
+            scope=self.stage.scope,
+            axis_id=axis_id,
+            stage=self.stage.name,
             engine=settings.engine,
             threads=1,
             bad_planes=settings.bad_planes,
             plane_shape=index.shape,
             plane_dtype=index.dtype,
-            metadata=self.plate.metadata(well, channels),
+            metadata=self.plate.metadata(axis_id, channels),
             planes=planes,
             problems=bad,
             functions=functions,
-            raw_store=self.raw_store.for_well(index.plate, well) if self.raw_store else None,
-            step_plans={key: plan.for_well(key, index.plate, well) for key, plan in self.step_plans.items()},
+            raw_store=self.raw_store.for_well(index.plate, axis_id) if self.raw_store else None,
+            before={passed.stage: digests[passed.stage, passed.axis_id] for passed in takes},
+            takes=takes,
+            passes=tuple(passed.for_well(index.plate, axis_id) for passed in self.passes),
+            step_plans={key: plan.for_well(key, index.plate, axis_id) for key, plan in self.step_plans.items()},
             step_state_map=self.step_state_map,
         )

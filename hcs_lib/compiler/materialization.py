@@ -36,7 +36,7 @@ def _check_targets(context: DraftContext) -> None:
 
 def _check_labels_lie_on_image(context: DraftContext) -> None:
     image = next((plan for plan in context.step_plans.values() if plan.keep), None)
-    under = image.output_domain if image else context.raw_domain
+    under = image.output_domain if image else context.image_domain
     name = f"the image of step '{image.name}'" if image else "the raw image"
     for plan in context.step_plans.values():
         if plan.output != "labels":

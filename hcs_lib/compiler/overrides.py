@@ -1,13 +1,13 @@
-"""Overrides: which wells go through which steps, with which arguments."""
+"""Which wells go through which steps, with which arguments: the `wells` of steps, and overrides."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from hcs_lib.core.addresses import canonical_well
+from hcs_lib.core.addresses import parse_area, parse_well, well_name
 from hcs_lib.core.errors import Problem, nearest
 from hcs_lib.pipeline.loading import LoadedPipeline
 from hcs_lib.pipeline.located import Location
@@ -43,7 +43,7 @@ class ResolvedStep:
 
     def state(self) -> dict[str, Any]:
         """Return the resolved configuration as plain JSON: the same for every way to write the same."""
-        keys = self.model.model_dump(mode="json", exclude={"func", "enabled"}, exclude_defaults=True)
+        keys = self.model.model_dump(mode="json", exclude={"func", "enabled", "wells"}, exclude_defaults=True)
         chains = {
             value: [{"call": call.call, "args": dict(call.args)} for call in chain]
             for value, chain in self.routes.items()
@@ -51,37 +51,54 @@ class ResolvedStep:
         return keys | {"func": chains.get(None, chains)}
 
 
+class Choices(NamedTuple):
+    """What holds for some wells: indices of overrides, and numbers of steps that these wells do not go through."""
+
+    overrides: tuple[int, ...]
+    without: tuple[int, ...]
+
+
 def group_wells(
     pipeline: LoadedPipeline, plate: str, wells: Iterable[str]
-) -> tuple[dict[tuple[int, ...], tuple[str, ...]], list[Problem]]:
-    """Group the wells of a plate by the overrides that hold for them.
+) -> tuple[dict[Choices, tuple[str, ...]], list[Problem]]:
+    """Group the wells of a plate by the steps and overrides that hold for them.
 
     Parameters
     ----------
     pipeline
-        With the overrides.
+        With steps and overrides.
     plate, wells
         The plate and its wells, in order.
 
     Returns
     -------
     dict
-        Indices of overrides → wells. Wells of one group go through the same steps.
+        Choices → wells. Wells of one group go through the same steps.
     list
-        Problems: wells of overrides for this plate that it does not have. An override that names no plates is for all.
+        Problems: wells named for this plate that it does not have. An override that names no plates is for all.
     """
     known = tuple(wells)
     problems: list[Problem] = []
     members: dict[int, set[str]] = {}
     for index, override in enumerate(pipeline.model.overrides):
         if override.plates is None or plate in override.plates:
-            found, wrong = _wells(pipeline, plate, index, override, known)
-            members[index] = found
+            hint = "" if override.plates else " Name under `plates` those that the override is for."
+            members[index], wrong = named_wells(pipeline, plate, ("overrides", index), override.wells, known, hint)
             problems += wrong
-    groups: dict[tuple[int, ...], list[str]] = {}
+    through: dict[int, set[str]] = {}
+    for number, step in enumerate(pipeline.model.steps):
+        inside, wrong = named_wells(pipeline, plate, ("steps", number), step.wells, known)
+        problems += wrong
+        if step.scope == "well":
+            through[number] = inside
+    groups: dict[Choices, list[str]] = {}
     for well in known:
-        groups.setdefault(tuple(index for index, inside in members.items() if well in inside), []).append(well)
-    return {applied: tuple(inside) for applied, inside in groups.items()}, problems
+        choices = Choices(
+            tuple(index for index, inside in members.items() if well in inside),
+            tuple(number for number, inside in through.items() if well not in inside),
+        )
+        groups.setdefault(choices, []).append(well)
+    return {choices: tuple(inside) for choices, inside in groups.items()}, problems
 
 
 def check_plates(pipeline: LoadedPipeline, plates: Iterable[str]) -> Iterator[Problem]:
@@ -94,32 +111,43 @@ def check_plates(pipeline: LoadedPipeline, plates: Iterable[str]) -> Iterator[Pr
                 yield Problem(pipeline.where("overrides", index, "plates", item), f"There is no plate '{name}'.", hint)
 
 
-def _wells(
-    pipeline: LoadedPipeline, plate: str, index: int, override: Override, known: tuple[str, ...]
+def named_wells(
+    pipeline: LoadedPipeline,
+    plate: str,
+    owner: Location,
+    named: list[str] | None,
+    known: tuple[str, ...],
+    hint: str = "",
 ) -> tuple[set[str], list[Problem]]:
-    """Return the wells of the plate that an override names, and problems with those that it does not have."""
-    if override.wells is None:
+    """Return the wells of the plate that a step or an override names, and problems with what it does not have."""
+    if named is None:
         return set(known), []
-    names = [canonical_well(name) for name in override.wells]
-    problems = [
-        Problem(
-            pipeline.where("overrides", index, "wells", item),
-            f"Plate '{plate}' has no well '{well}'.",
-            nearest(well, known)
-            or f"It has {known[0]} to {known[-1]}."
-            + ("" if override.plates else " Name under `plates` those that the override is for."),
-        )
-        for item, well in enumerate(names)
-        if well not in known
-    ]
-    return {well for well in names if well in known}, problems
+    found: set[str] = set()
+    problems = []
+    for item, text in enumerate(named):
+        area = parse_area(text)
+        inside = {well for well in known if parse_well(well) in area}
+        found |= inside
+        if not inside:
+            one = well_name(area.first) if area.first == area.last else ""
+            what = f"no well '{one}'" if one else f"none of the wells '{text}'"
+            problems.append(
+                Problem(
+                    pipeline.where(*owner, "wells", item),
+                    f"Plate '{plate}' has {what}.",
+                    nearest(one, known) or f"It has {known[0]} to {known[-1]}.{hint}",
+                )
+            )
+    return found, problems
 
 
-def resolve_steps(pipeline: LoadedPipeline, applied: Iterable[int]) -> tuple[ResolvedStep, ...]:
-    """Return the steps that run where the given overrides hold."""
-    overrides = [(index, pipeline.model.overrides[index]) for index in applied]
+def resolve_steps(pipeline: LoadedPipeline, choices: Choices) -> tuple[ResolvedStep, ...]:
+    """Return the steps that run where the given choices hold."""
+    overrides = [(index, pipeline.model.overrides[index]) for index in choices.overrides]
     steps = []
     for number, step in enumerate(pipeline.model.steps):
+        if number in choices.without:
+            continue
         mine = [(index, override) for index, override in overrides if override.step == step.name]
         enabled = [override.enabled for _, override in mine if override.enabled is not None]
         if not (enabled[-1] if enabled else step.enabled):

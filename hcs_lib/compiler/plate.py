@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from hcs_lib.contexts.context import BadPlane, ImageMetadata, PlaneRef
-from hcs_lib.core.domains import AXES, Coordinates, Domain
+from hcs_lib.contexts.context import PLATE, BadPlane, ImageMetadata, PlaneRef
+from hcs_lib.core.domains import AXES, Coordinates, Domain, Site
 from hcs_lib.core.errors import Problem, nearest
 from hcs_lib.pipeline.loading import LoadedPipeline
 from hcs_lib.plates.index import Channel, PlaneProblem, PlateIndex
@@ -65,6 +65,13 @@ class PlateView:
         """The full grid: every site, channel, z-plane and time point of a well."""
         return Domain(self.index.sites, tuple(self.channels), self.index.z, self.index.t)
 
+    def sites_of_wells(self, wells: Container[str], sample: int | None) -> tuple[Site, ...]:
+        """Return the sites of some wells, as the plate's scope names them: all, or so many, spread evenly."""
+        sites = [f"{well}/{site}" for well in self.index.wells if well in wells for site in self.index.sites]
+        if sample is None or sample >= len(sites):
+            return tuple(sites)
+        return tuple(sites[number * len(sites) // sample] for number in range(sample))
+
     def frames(self, channel: str) -> Domain | None:
         """Return the z-planes and time points of a channel; None where not every one of both was taken."""
         found = self.index.frames[self.channels[channel].id]
@@ -98,8 +105,32 @@ class PlateView:
             found[position.well] = (*found.get(position.well, ()), (position.site, position.x_um, position.y_um))
         return found
 
-    def planes(self, well: str, needed: frozenset[Coordinates]) -> tuple[tuple[PlaneRef, ...], tuple[BadPlane, ...]]:
-        """Return the planes of a well that are needed and there, and what is wrong with the others."""
+    def planes(self, axis_id: str, needed: frozenset[Coordinates]) -> tuple[tuple[PlaneRef, ...], tuple[BadPlane, ...]]:
+        """Return the planes of a well that are needed and there, and what is wrong with the others.
+
+        For `plate`, those of all wells, under the names that their sites have in the plate's scope.
+        """
+        if axis_id != PLATE:
+            return self._planes(axis_id, needed)
+        by_well: dict[str, set[Coordinates]] = {}
+        for at in needed:
+            well, _, site = str(at.site).partition("/")
+            by_well.setdefault(well, set()).add(at._replace(site=int(site)))
+        refs: list[PlaneRef] = []
+        bad: list[BadPlane] = []
+        for well in (well for well in self.index.wells if well in by_well):
+            there, wrong = self._planes(well, frozenset(by_well[well]))
+            refs += [ref.model_copy(update={"site": f"{well}/{ref.site}"}) for ref in there]
+            for problem in wrong:
+                # What is wrong with a whole well is wrong with each of its sites that are looked at.
+                about = {at.site for at in by_well[well]} if problem.site is None else {problem.site}
+                bad += [
+                    problem.model_copy(update={"site": f"{well}/{site}", "message": f"well {well}: {problem.message}"})
+                    for site in sorted(about, key=str)
+                ]
+        return tuple(refs), tuple(bad)
+
+    def _planes(self, well: str, needed: frozenset[Coordinates]) -> tuple[tuple[PlaneRef, ...], tuple[BadPlane, ...]]:
         refs = []
         missing = set(needed)
         for plane in self.index.planes_by_well[well]:

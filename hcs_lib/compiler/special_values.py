@@ -92,6 +92,11 @@ def _link(
             )
             context.problem(plan.source, place, f"no earlier step names '{name}' among its outputs.", hint)
         return None
+    maker_plan = context.step_plans[value.producer]
+    if plan.source.model.scope == "plate" and maker_plan.source.model.scope == "well":
+        context.problem(plan.source, place, f"'{name}' is made in each well, by step '{maker_plan.name}', and this "
+                        "is a step of the plate.")  # fmt: skip
+        return None
     for axis in AXES:
         made = value.domain.values(axis)
         if len(made) <= 1:
@@ -109,7 +114,7 @@ def _link(
 def register_special_outputs(context: DraftContext, plan: DraftStep, index: int, names: dict[str, Named]) -> None:
     """Enter the names that a step gives to what it yields into `names`."""
     declared = [name for call in plan.calls if call.entry for name in call.entry.special_outputs]
-    slots = ["labels", "table", *declared]
+    slots = ["labels", "table", "image", *declared]
     folded = {name.lower(): name for name in names}
     for slot, name in plan.source.model.outputs.items():
         place = ("outputs", slot)
@@ -122,8 +127,7 @@ def register_special_outputs(context: DraftContext, plan: DraftStep, index: int,
             context.problem(plan.source, place, f"'{name}' is the name of an output of step '{maker}' already.",
                             "Names that differ only in case count as the same.")  # fmt: skip
             continue
-        planes = slot == plan.outgoing.kind == "labels"
-        names[name] = Named(index, plan.output_domain if planes else plan.call_domain)
+        names[name] = Named(index, plan.domain_of(name))
         folded[name.lower()] = name
     if {"labels", "table"} <= set(plan.source.model.outputs):
         context.problem(plan.source, ("outputs",), "what a step yields is labels or a table, not both.")

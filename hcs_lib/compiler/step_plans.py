@@ -8,7 +8,7 @@ from typing import Any
 from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftPattern, DraftStep, Output
 from hcs_lib.compiler.images import LABEL_DTYPE, ImageType, result_of
 from hcs_lib.compiler.metadata import RESOLVERS, UnknownMetadataError, inject_metadata_into_pattern
-from hcs_lib.compiler.overrides import ResolvedStep
+from hcs_lib.compiler.overrides import ResolvedStep, named_wells
 from hcs_lib.compiler.special_values import Named, link_special_inputs, register_special_outputs, stands_before
 from hcs_lib.core.domains import Domain
 from hcs_lib.core.errors import nearest
@@ -37,6 +37,8 @@ def initialize_step_plans_for_context(context: DraftContext, steps: Sequence[Res
 
 def _initialize(context: DraftContext, step: ResolvedStep) -> DraftStep:
     source, domain = _source(context, step)
+    if step.model.scope == "plate" and domain.site != (None,) and step.model.stack != "site":
+        context.problem(step, ("scope",), "a step of the plate looks at all its sites at once.", "Say `stack: site`.")
     domain = _restrict_channels(context, step, domain)
     if source is None:
         domain = _restrict_frames(context, step, domain)
@@ -80,18 +82,30 @@ def _source(context: DraftContext, step: ResolvedStep) -> tuple[int | None, Doma
     """Return the step whose images are read, None for the raw planes, and the domain that comes from there."""
     plans = context.step_plans
     wanted = step.model.input
-    by_name = {plan.name: index for index, plan in plans.items()}
-    images = [index for index, plan in plans.items() if plan.output in (None, "image")]
+    by_name = {plan.name: index for index, plan in plans.items() if plan.source.model.scope == step.model.scope}
+    raw = _raw_domain(context, step)
+    images = [by_name[plan.name] for plan in plans.values() if plan.name in by_name and plan.output in (None, "image")]
     source = images[-1] if images and wanted is None else by_name.get(wanted or RAW)
     if wanted not in (None, RAW) and source is None:
         _report_unknown_input(context, step, by_name)
     if source is None:
-        return None, context.plate.domain
+        return None, raw
     if plans[source].output == "table":
         context.problem(step, ("input",), f"step '{wanted}' yields a table, which is no image.",
                         f"Images come from raw{''.join(f', {plans[i].name}' for i in images)}.")  # fmt: skip
-        return None, context.plate.domain
+        return None, raw
     return source, plans[source].output_domain
+
+
+def _raw_domain(context: DraftContext, step: ResolvedStep) -> Domain:
+    """Return the grid of the raw planes: of a well, or, for a step of the plate, of the wells that it looks at."""
+    whole = context.plate.domain
+    if step.model.scope == "well":
+        return whole
+    wells, _ = named_wells(
+        context.pipeline, context.plate.index.plate, step.location, step.model.wells, context.plate.index.wells
+    )
+    return whole.replace(site=context.plate.sites_of_wells(wells, step.model.sample))
 
 
 def _report_unknown_input(context: DraftContext, step: ResolvedStep, by_name: dict[str, int]) -> None:
@@ -100,7 +114,15 @@ def _report_unknown_input(context: DraftContext, step: ResolvedStep, by_name: di
     label = next(
         (plan.name for plan in context.step_plans.values() if wanted in plan.source.model.outputs.values()), ""
     )
-    if later:
+    if any(plan.name == wanted for plan in context.step_plans.values()):
+        one, other = ("the plate", "wells") if step.model.scope == "plate" else ("a well", "the plate")
+        hint = (
+            f"Earlier are {', '.join([RAW, *by_name])}."
+            if other == "wells"
+            else ("Name its `image` under `outputs` there, and take that by `inputs` here.")
+        )
+        context.problem(step, ("input",), f"it is a step of {one}, and step '{wanted}' one of {other}.", hint)
+    elif later:
         why = "is switched off here" if stands_before(context, wanted, step) else "does not come before this one"
         context.problem(step, ("input",), f"step '{wanted}' {why}.", f"Earlier are {', '.join([RAW, *by_name])}.")
     elif label:

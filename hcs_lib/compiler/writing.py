@@ -5,38 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from hcs_lib.compiler.draft import DraftContext, ExecutionSettings
 from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.contexts.manifests import Manifest, PlatePlan
 from hcs_lib.storage.plate import write_plate
 
 
-def write_plate_plan(folder: Path, plan: PlatePlan, contexts: Iterable[FrozenContext]) -> None:
-    """Write everything of a plate. Files that hold the same already are left alone.
+def write_plate_plan(
+    folder: Path, plan: PlatePlan, parts: Iterable[DraftContext], execution: ExecutionSettings
+) -> None:
+    """Freeze the drafts of a plate, and write everything. Files that hold the same already are left alone.
 
     Parameters
     ----------
     folder
         The plate's results, `results/{plate}`.
     plan
-        Written last: where it stands, the rest is there.
-    contexts
-        One for each well of each stage. What the plan does not name is removed.
+        Written last: where it stands, the rest is there. What it does not name is removed.
+    parts, execution
+        The drafts, stage by stage, and what they are frozen with.
     """
     written = set()
     digests: dict[tuple[str, str], str] = {}
     fields: dict[str, list[str]] = {}
-    for context in contexts:
-        path = folder / "contexts" / context.stage / f"{context.axis_id}.json"
-        digests[context.stage, context.axis_id] = context.save(path)
-        written.add(path)
-        fields.setdefault(context.axis_id, []).extend(_fields(context))
-    for before, stage in zip((None, *plan.stages), plan.stages, strict=False):
+    for part in parts:
+        for context in part.freeze(execution, digests):
+            path = folder / "contexts" / context.stage / f"{context.axis_id}.json"
+            digests[context.stage, context.axis_id] = context.save(path)
+            written.add(path)
+            fields.setdefault(context.axis_id, []).extend(_fields(context))
+    for number, stage in enumerate(plan.stages):
+        before = plan.stages[:number]
         for batch, wells in stage.batches.items():
             path = folder / "manifests" / stage.name / f"{batch}.json"
-            found = {well: digests[stage.name, well] for well in wells}
-            after = before.name if before else None
-            gated = plan.gate is not None and plan.gate.stage == after
-            Manifest(plate=plan.plate, stage=stage.name, batch=batch, wells=found, after=after, gated=gated).save(path)
+            Manifest(
+                plate=plan.plate,
+                stage=stage.name,
+                batch=batch,
+                wells={well: digests[stage.name, well] for well in wells},
+                after={earlier.name: earlier.scope for earlier in before},
+                gated=plan.gate is not None and any(earlier.name == plan.gate.stage for earlier in before),
+            ).save(path)
             written.add(path)
     for name in ("contexts", "manifests"):
         for path in (folder / name).glob("*/*.json"):

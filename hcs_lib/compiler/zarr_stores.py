@@ -15,24 +15,25 @@ MERGED = "merged"
 def declare_zarr_stores_for_context(context: DraftContext) -> None:
     """Declare the store of every image and label image, and the table of every step that yields one.
 
-    Labels lie on an image: where no step keeps one, the raw planes that the pipeline reads are written for it.
+    Labels lie on an image: where no step keeps one, the raw planes that the pipeline reads are written for it, but for
+    those that only image quality is measured on.
     """
     for plan in context.step_plans.values():
         if plan.output == "labels":
             name = plan.source.model.outputs["labels"]
-            plan.zarr_store = DraftStore(name, plan.output_domain.site, _labels(context, plan))
+            plan.zarr_store = DraftStore(name, plan.output_domain, _labels(context, plan))
         elif plan.output == "table":
             plan.table = plan.source.model.outputs["table"]
         elif plan.output == "image":
             plan.zarr_store = _image_store(context, plan)
     written = {plan.output: plan for plan in context.step_plans.values()}
     if "labels" in written and "image" not in written:
-        if context.raw_planes != frozenset(context.raw_domain):
+        if context.image_planes != frozenset(context.image_domain):
             context.problem(written["labels"].source, ("outputs", "labels"),
                             "no step keeps an image, so its labels are to lie on the raw image, whose channels were "
                             "not taken at the same z-planes and time points.",
                             "Say `keep: true` in the step whose image they were made of.")  # fmt: skip
-        context.raw_store = _image(context, written["labels"], context.raw_domain, context.plate.index.dtype)
+        context.raw_store = _image(context, written["labels"], context.image_domain, context.plate.index.dtype)
 
 
 def _image_store(context: DraftContext, plan: DraftStep) -> DraftStore | None:
@@ -49,7 +50,7 @@ def _image(context: DraftContext, plan: DraftStep, domain: Domain, dtype: str) -
     channels = tuple(name if name is not None else MERGED for name in domain.channel)
     sizes = _sizes(context, domain)
     try:
-        return DraftStore(None, domain.site, _plan(context, sizes, dtype, labels=False, channels=channels))
+        return DraftStore(None, domain, _plan(context, sizes, dtype, labels=False, channels=channels))
     except ValueError as error:
         place, image = (("keep",), "its image") if plan.output == "image" else (("outputs", "labels"), "the raw image")
         context.problem(plan.source, place, f"{image} cannot be written: {error}.")

@@ -7,13 +7,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, PlainSerializer, ValidationError
 
-from hcs_lib.contexts.plans import FunctionRef, StepPlan, ZarrStore
+from hcs_lib.contexts.plans import FunctionRef, Passed, StepPlan, ZarrStore
 from hcs_lib.core.canonical import canonical_json, digest
+from hcs_lib.core.domains import Site
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.core.files import read_json, update_atomic
 from hcs_lib.core.frozen import Frozen, FrozenDict, freeze, thaw
 
 BadPlanes = Literal["fail", "skip_site", "skip_well"]
+
+Scope = Literal["well", "plate"]
+
+PLATE = "plate"
+"""In place of a well: the `axis_id` of a context in the plate's scope."""
 
 
 class PlaneRef(Frozen):
@@ -22,7 +28,7 @@ class PlaneRef(Frozen):
     With a hash, `mtime_ns` is None, so that a touched file of the same bytes changes nothing.
     """
 
-    site: int
+    site: Site
     channel: str
     z: int
     t: int
@@ -36,7 +42,7 @@ class PlaneRef(Frozen):
 class BadPlane(Frozen):
     """A plane that the plan needs and the index found absent or broken."""
 
-    site: int | None
+    site: Site | None
     channel: str | None
     z: int | None
     t: int | None
@@ -73,6 +79,9 @@ StepPlans = Annotated[dict[int, StepPlan], AfterValidator(_in_order), PlainSeria
 class FrozenContext(Frozen):
     """All step plans of one well for one stage. Immutable, canonical in JSON, with a digest.
 
+    `axis_id` is the well, or `plate` in the plate's scope, where the sites are those of all wells.
+    `before` maps the stages before, as far as this one takes anything from them, to the digests of their contexts;
+    `takes` is what it takes, and `passes` what later stages take from it.
     `channel` of a plane is the name used in the pipeline. No absolute path, no clock, nothing of the machine.
     `step_state_map` is the resolved configuration of each step as it was when compiled. `raw_store` is set
     where labels are written and no step keeps an image: the raw planes then become the image they lie on.
@@ -80,6 +89,7 @@ class FrozenContext(Frozen):
 
     schema_version: Literal[1] = 1
     plate: str
+    scope: Scope
     axis_id: str
     stage: str
     engine: Engine
@@ -92,6 +102,9 @@ class FrozenContext(Frozen):
     problems: tuple[BadPlane, ...]
     functions: tuple[FunctionRef, ...]
     raw_store: ZarrStore | None
+    before: FrozenDict
+    takes: tuple[Passed, ...]
+    passes: tuple[Passed, ...]
     step_plans: StepPlans
     step_state_map: Annotated[dict[int, Any], AfterValidator(_in_order), PlainSerializer(thaw)]
 

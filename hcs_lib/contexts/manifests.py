@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from hcs_lib.contexts.context import Scope
 from hcs_lib.core.canonical import canonical_json
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.core.files import read_json, update_atomic
@@ -22,8 +23,9 @@ APPROVALS = "approvals.json"
 class Manifest(Frozen):
     """One batch of one stage: well → context digest.
 
-    `after` is the stage that the wells went through before: a well that failed there is not done here. `gated`
-    says that a gate stands between the two, which must have let the plate through.
+    `wells` has the one key `plate` in the plate's scope. `after` are the stages before, with their scope: a well that
+    failed in one of them is not done here, and none is where one of the plate failed. `gated` says that a gate stands
+    before, which must have let the plate through.
     """
 
     schema_version: Literal[1] = 1
@@ -31,7 +33,7 @@ class Manifest(Frozen):
     stage: str
     batch: str
     wells: FrozenDict
-    after: str | None = None
+    after: FrozenDict = Field(default_factory=dict)
     gated: bool = False
 
     def save(self, path: Path) -> None:
@@ -48,9 +50,13 @@ class Manifest(Frozen):
 
 
 class Stage(Frozen):
-    """Consecutive steps that run in one process. `gpu` is the number of GPUs that a job of it needs."""
+    """Consecutive steps that run in one process. `gpu` is the number of GPUs that a job of it needs.
+
+    In the plate's scope, its one batch has `plate` for a well.
+    """
 
     name: str
+    scope: Scope = "well"
     gpu: int
     steps: tuple[str, ...]
     batches: FrozenDict

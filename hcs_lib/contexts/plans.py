@@ -11,7 +11,7 @@ from hcs_lib.core.domains import Domain
 from hcs_lib.core.frozen import Frozen, FrozenDict, freeze, thaw
 from hcs_lib.storage.spec import ArraySpec
 
-Backend = Literal["raw", "memory", "zarr", "table"]
+Backend = Literal["raw", "memory", "zarr", "table", "work"]
 
 
 class FunctionRef(Frozen):
@@ -98,6 +98,35 @@ DomainField = Annotated[
     AfterValidator(lambda value: value if isinstance(value, Domain) else Domain.from_json(value)),
     PlainSerializer(Domain.to_json),
 ]
+
+
+class Passed(Frozen):
+    """What one step gives to steps of later stages: its images, or values of one name.
+
+    It lies in the temporary store of its stage and well (`hcs_lib.storage.work`), unless it is an image or a label
+    image that is written anyhow.
+
+    Attributes
+    ----------
+    stage, axis_id
+        The stage, and the well, or `plate` for a stage of the plate.
+    step_index, step_name
+        The step that gives it.
+    name
+        Of the values; None for the images of the step.
+    domain
+        Where values stand: planes, or calls.
+    store
+        Where images or labels are written anyhow; None: in the temporary store.
+    """
+
+    stage: str
+    axis_id: str
+    step_index: int
+    step_name: str
+    name: str | None
+    domain: DomainField
+    store: ZarrStore | None
 
 
 class StepPlan(Frozen):

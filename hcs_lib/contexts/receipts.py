@@ -8,25 +8,35 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from hcs_lib.core.canonical import measure_tree
+from hcs_lib.core.domains import Site
 from hcs_lib.core.files import write_json
 from hcs_lib.core.frozen import Frozen, FrozenDict
 
 
 class Output(Frozen):
-    """A file or folder that was written, relative to the plate's results."""
+    """A file or folder that was written, relative to the plate's results.
+
+    Label images lie in the folder `labels` of their image, and do not count as part of it: a later stage may add some.
+    What is of kind `work` is there for later stages, and need not outlive them.
+    """
 
     path: str
-    kind: Literal["image", "labels", "table"]
+    kind: Literal["image", "labels", "table", "work"]
     name: str
     digest: str
     files: int
     bytes: int
 
+    @property
+    def without(self) -> str:
+        """The folder below `path` that is not part of the output."""
+        return "labels" if self.kind == "image" else ""
+
 
 class SiteRecord(Frozen):
     """What became of one site: planes read, objects by label name, or why it was left out."""
 
-    site: int
+    site: Site
     status: Literal["done", "skipped", "failed"]
     planes: int
     counts: FrozenDict
@@ -38,7 +48,7 @@ class Failure(Frozen):
 
     kind: str
     message: str
-    site: int | None = None
+    site: Site | None = None
     step: str = ""
 
 
@@ -73,10 +83,14 @@ class Receipt(Frozen):
     def missing(self, results: Path) -> str | None:
         """Return the first output that is not there with its files and bytes, below the plate's results.
 
-        Nothing is read: names and sizes are compared. `hcs verify` compares the bytes.
+        Nothing is read: names and sizes are compared. `hcs verify` compares the bytes. What is there for later stages
+        only is not missed: they ask for it when they need it.
         """
         for output in self.outputs:
-            if measure_tree(results / output.path) != (output.files, output.bytes):
+            if output.kind != "work" and measure_tree(results / output.path, output.without) != (
+                output.files,
+                output.bytes,
+            ):
                 return output.path
         return None
 

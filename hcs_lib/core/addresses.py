@@ -69,6 +69,58 @@ def canonical_well(text: str) -> str:
     return well_name(parse_well(text))
 
 
+class Area(NamedTuple):
+    """A rectangle of wells: rows and columns from 0, both ends included."""
+
+    first: Well
+    last: Well
+
+    def __contains__(self, well: object) -> bool:
+        """Tell whether a well lies inside."""
+        return isinstance(well, Well) and all(
+            low <= place <= high for low, place, high in zip(self.first, well, self.last, strict=True)
+        )
+
+
+def parse_area(text: str) -> Area:
+    """Read what stands for one well or several: `B03`, a row `B`, a column `3`, or from one to another, `A01-C06`.
+
+    Raises
+    ------
+    ValueError
+        Where it is none of these.
+    """
+    first, dash, last = (part.strip() for part in text.partition("-"))
+    start = _area(first)
+    end = _area(last) if dash else start
+    if start is None or end is None or _sides(start) != _sides(end):
+        raise ValueError(
+            f"{text!r} stands for no wells; expected a well (B03), a row (B), a column (3), "
+            "or a range of these (A01-C06, A-C, 1-6)"
+        )
+    corners = zip(start.first, start.last, end.first, end.last, strict=True)
+    (top, bottom), (left, right) = ((min(ends), max(ends)) for ends in corners)
+    return Area(Well(top, left), Well(bottom, right))
+
+
+def _sides(area: Area) -> tuple[bool, bool]:
+    """Tell whether an area runs over rows, and over columns."""
+    return area.first.row != area.last.row, area.first.column != area.last.column
+
+
+def _area(text: str) -> Area | None:
+    rows, columns = GEOMETRIES[-1]
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= columns:
+        return Area(Well(0, int(text) - 1), Well(rows - 1, int(text) - 1))
+    if text.isascii() and text.isalpha() and len(text) <= 2 and row_index(text) < rows:
+        return Area(Well(row_index(text), 0), Well(row_index(text), columns - 1))
+    try:
+        well = parse_well(text)
+    except ValueError:
+        return None
+    return Area(well, well)
+
+
 def geometry_of(wells: Iterable[str]) -> tuple[int, int]:
     """Return rows and columns of the smallest common plate which holds all these wells."""
     parsed = [parse_well(well) for well in wells]

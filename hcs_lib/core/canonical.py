@@ -41,16 +41,22 @@ class TreeDigest(NamedTuple):
     bytes: int
 
 
-def digest_tree(path: Path) -> TreeDigest:
-    """Digest a file, or every file below a folder by relative name and content."""
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+def digest_tree(path: Path, without: str = "") -> TreeDigest:
+    """Digest a file, or every file below a folder but for those in `without`, by relative name and content."""
+    files = files_of(path, without)
     parts = {file.relative_to(path).as_posix(): digest_file(file) for file in files}
     return TreeDigest(digest(parts), len(files), sum(file.stat().st_size for file in files))
 
 
-def measure_tree(path: Path) -> tuple[int, int]:
-    """Count files and bytes below a path without reading them; (0, 0) where nothing is there."""
-    if path.is_file():
-        return 1, path.stat().st_size
-    sizes = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
+def measure_tree(path: Path, without: str = "") -> tuple[int, int]:
+    """Count files and bytes as `digest_tree` does, without reading them; (0, 0) where nothing is there."""
+    sizes = [file.stat().st_size for file in files_of(path, without)]
     return len(sizes), sum(sizes)
+
+
+def files_of(path: Path, without: str = "") -> list[Path]:
+    """Return a file, or every file below a folder but for those in its folder `without`, sorted."""
+    if path.is_file():
+        return [path]
+    left_out = path / without if without else None
+    return sorted(file for file in path.rglob("*") if file.is_file() and left_out not in file.parents)

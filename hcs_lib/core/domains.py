@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 
 AXES = ("site", "channel", "z", "t")
 
+Site = int | str
+"""A site of a well by its number; in the plate's scope, which has those of all wells, as `B02/1`."""
+
 
 class Coordinates(NamedTuple):
     """Where a plane, a call or a named value stands in its well. `None`: the axis is stacked, reduced or single."""
 
-    site: int | None
+    site: Site | None
     channel: str | None
     z: int | None
     t: int | None
@@ -26,7 +29,7 @@ class Coordinates(NamedTuple):
 class Domain:
     """The values of each axis, in order. An axis that was reduced has the one value `None`."""
 
-    site: tuple[int | None, ...]
+    site: tuple[Site | None, ...]
     channel: tuple[str | None, ...]
     z: tuple[int | None, ...]
     t: tuple[int | None, ...]

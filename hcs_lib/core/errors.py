@@ -68,7 +68,7 @@ class DataError(HcsError):
         `bad_plane`, `function`, `output`: how tables and reports group failures.
     """
 
-    def __init__(self, message: str, kind: str = "function", *, site: int | None = None, step: str = "") -> None:
+    def __init__(self, message: str, kind: str = "function", *, site: int | str | None = None, step: str = "") -> None:
         super().__init__(message)
         self.kind = kind
         self.site = site

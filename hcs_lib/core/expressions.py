@@ -63,6 +63,9 @@ def _check(node: ast.expr) -> list[str]:
             names = _check(left) + _check(right)
             if isinstance(op, ast.Pow) and not names:
                 raise ValueError(f"{ast.unparse(node)} is a power of numbers only; write its value")
+            # Numbers are computed before there is a column: Python raises where an array would hold infinity.
+            if isinstance(op, (ast.Div, ast.Mod)) and not _check(right) and not getattr(right, "value", 0):
+                raise ValueError(f"{ast.unparse(node)} divides by {ast.unparse(right)}; write a number other than 0")
             return names
         case ast.UnaryOp(op=op, operand=operand) if isinstance(op, _UNARY):
             return _check(operand)

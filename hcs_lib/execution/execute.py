@@ -7,8 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.context import PLATE, FrozenContext
 from hcs_lib.contexts.engine import current_engine
+from hcs_lib.contexts.gates import GateFound
 from hcs_lib.contexts.manifests import GATE, Manifest, PlatePlan
 from hcs_lib.contexts.receipts import BatchReceipt, Receipt
 from hcs_lib.core.errors import DataError, MachineError, Problem, UserError
@@ -18,6 +19,7 @@ from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.journal import MAX_DEATHS, in_flight
 from hcs_lib.execution.threads import limit_threads
 from hcs_lib.execution.validation import check_context
+from hcs_lib.storage.work import work_path
 
 if TYPE_CHECKING:
     from hcs_lib.registry.service import BoundFunction
@@ -71,8 +73,8 @@ def execute_manifest(
     """Execute the wells of a batch, one after another, and write the receipt of the batch last.
 
     Parameters are those of `execute_well`; the manifest lies in `results/{plate}/manifests/{stage}/{batch}.json`,
-    and the contexts beside it. A well that failed in the stage before is not executed, and stands as failed in the
-    receipt of the batch.
+    and the contexts beside it. A well that failed in a stage before, or whose plate did, is not executed, and stands as
+    failed in the receipt of the batch.
 
     Raises
     ------
@@ -90,13 +92,17 @@ def execute_manifest(
                 "Run `hcs compile` again.",
             )
         )
-    if manifest.gated and not (plate / GATE).is_file():
+    gate = GateFound.load(plate) if manifest.gated else None
+    if manifest.gated and not (gate and gate.passed):
         raise UserError(
             Problem(str(plate / GATE), "The gate has not let the plate through.", f"Run `hcs gate {plate}`.")
         )
     wells = {}
     for well, digest in manifest.wells.items():
-        if manifest.after is not None and _failed(WellFolders(plate, manifest.after, well)):
+        if any(
+            _failed(WellFolders(plate, stage, PLATE if scope == "plate" else well))
+            for stage, scope in manifest.after.items()
+        ):
             wells[well] = {"context_digest": digest, "status": "failed"}
             continue
         folders = WellFolders(plate, manifest.stage, well)
@@ -151,15 +157,55 @@ def _execute(
     keep = receipt is not None
     if receipt is None:
         limit_threads(context.threads)
-        functions = _resolve(context)
-        try:
-            with in_flight(folders.work, digest, forget=retry_failed) as deaths:
-                receipt = _run(context_path, context, digest, folders, _raw_folder(folders, raw), functions, deaths)
-        except OSError as error:
-            raise MachineError(f"plate {context.plate}, well {context.axis_id}: {error}") from error
+        _bring_back(context, folders, raw, report)
+        receipt = _do(context_path, context, digest, folders, raw, forget=retry_failed)
     if report:
         report(receipt, keep)
     return receipt
+
+
+def _do(
+    context_path: Path, context: FrozenContext, digest: str, folders: WellFolders, raw: Path | None, *, forget: bool
+) -> Receipt:
+    functions = _resolve(context)
+    try:
+        with in_flight(folders.work, digest, forget=forget) as deaths:
+            return _run(context_path, context, digest, folders, _raw_folder(folders, raw), functions, deaths)
+    except OSError as error:
+        raise MachineError(f"plate {context.plate}, {context.axis_id}: {error}") from error
+
+
+def _bring_back(context: FrozenContext, folders: WellFolders, raw: Path | None, report: Report | None) -> None:
+    """See that what earlier stages pass on is there; where it was cleaned away, execute them again.
+
+    Raises
+    ------
+    UserError
+        Where an earlier stage was not executed, or failed.
+    MachineError
+        Where it needs a GPU, and this one has none.
+    """
+    for stage, axis_id in dict.fromkeys((passed.stage, passed.axis_id) for passed in context.takes):
+        earlier = WellFolders(folders.results, stage, axis_id)
+        receipt = Receipt.load(earlier.receipt)
+        where = f"plate {context.plate}, {axis_id}, stage {stage}"
+        if receipt is None or receipt.context_digest != context.before[stage] or receipt.status == "failed":
+            raise UserError(Problem(where, "this stage comes before, and was not executed, or failed.",
+                                    f"`hcs execute {earlier.context}`."))  # fmt: skip
+        if (folders.results / work_path(stage, axis_id)).is_dir() and receipt.missing(folders.results) is None:
+            continue
+        if stage.endswith("gpu") and not context.stage.endswith("gpu"):
+            raise MachineError(f"{where}: what it passes on was removed, and needs a GPU to be made again. "
+                               f"`hcs clean {folders.results} --stage {stage}`, and run the workflow.")  # fmt: skip
+        again = FrozenContext.load(earlier.context)
+        check_context(again, earlier.context, earlier)
+        if again.digest != receipt.context_digest:
+            raise UserError(Problem(str(earlier.context), "The context is not the one that was executed.",
+                                    f"`hcs execute {earlier.context}`."))  # fmt: skip
+        _bring_back(again, earlier, raw, report)
+        made = _do(earlier.context, again, again.digest, earlier, raw, forget=False)
+        if report:
+            report(made, False)
 
 
 def _run(
@@ -183,7 +229,7 @@ def _run(
                 "perhaps for memory). `--retry-failed` tries it again.",
                 kind="crash",
             )
-        run = WellRun(context, raw, staging, functions)
+        run = WellRun(context, raw, folders.results, staging, functions)
         hashes = run.hashes
         run.run()
         receipt = receipts.done(
@@ -204,7 +250,7 @@ def _run(
         staging.swap(folders.results)
     else:
         # What an earlier context left would look like the result of this one.
-        outputs.remove(folders.results, outputs.targets(context))
+        outputs.remove(folders.results, outputs.planned(context))
     receipts.write(folders, context_path, receipt)
     return receipt
 

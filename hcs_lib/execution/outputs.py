@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hcs_lib.contexts.context import FrozenContext
-from hcs_lib.contexts.plans import StepPlan, ZarrStore
-from hcs_lib.contexts.receipts import Output
+from hcs_lib.contexts.plans import Passed, StepPlan, ZarrStore
+from hcs_lib.contexts.receipts import Output, Receipt
 from hcs_lib.core.canonical import digest_tree
-from hcs_lib.core.domains import AXES, Coordinates, Domain
-from hcs_lib.core.errors import DataError
+from hcs_lib.core.domains import AXES, Coordinates, Domain, Site
+from hcs_lib.core.errors import DataError, MachineError
+from hcs_lib.execution.passing import passed_on
+from hcs_lib.storage.images import add_labels, label_names
 from hcs_lib.storage.spec import ArraySpec
+from hcs_lib.storage.work import value_path, work_path, write_store, write_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +37,7 @@ class Staging:
         self._made: dict[str, tuple[str, str]] = {}
 
     def write_site(
-        self, store: ZarrStore, site: int | None, domain: Domain, plane: Callable[[Coordinates], Any]
+        self, store: ZarrStore, site: Site | None, domain: Domain, plane: Callable[[Coordinates], Any]
     ) -> None:
         """Write the image or label image of one site (None: of all sites merged).
 
@@ -80,35 +83,80 @@ class Staging:
         write_table(self._new / plan.table.path, _concatenate(self._context, plan, list(rows)))
         self._made[plan.table.path] = ("table", plan.table.name)
 
-    def drop_site(self, site: int) -> None:
+    def pass_on(self, passed: Passed, number: int, value: Any) -> None:
+        """Stage a value that later stages take, by its number in the domain of such values."""
+        store = self._new / work_path(passed.stage, passed.axis_id)
+        write_value(store / value_path(passed.step_name, passed.name, number), _on_host(value))
+
+    def finish_work(self, left_out: Mapping[Site, str]) -> None:
+        """Complete the store of what later stages take: say which sites are left out."""
+        path = work_path(self._context.stage, self._context.axis_id)
+        write_store(self._new / path, left_out)
+        self._made[path] = ("work", self._context.stage)
+
+    def drop_site(self, site: Site) -> None:
         """Remove what was staged for a site that is left out after all."""
         for group in groups_of_site(self._context, site):
             shutil.rmtree(self._new / group, ignore_errors=True)
             self._made = {
                 path: made for path, made in self._made.items() if path != group and not path.startswith(f"{group}/")
             }
+        for plan in self._context.step_plans:
+            for passed, number, _ in passed_on(self._context, plan, site):
+                store = self._new / work_path(passed.stage, passed.axis_id)
+                shutil.rmtree(store / value_path(passed.step_name, passed.name, number), ignore_errors=True)
 
     def describe(self) -> tuple[Output, ...]:
         """Digest everything that was staged."""
         described = []
         for path, (kind, name) in sorted(self._made.items()):
-            found = digest_tree(self._new / path)
+            found = digest_tree(self._new / path, "labels" if kind == "image" else "")
             described.append(Output.model_validate({"path": path, "kind": kind, "name": name, **found._asdict()}))
         return tuple(described)
 
     def swap(self, results: Path) -> None:
-        """Put what was staged in place of what was there. The receipt must be gone by now."""
+        """Put what was staged in place of what was there. The receipt must be gone by now.
+
+        Label images that another stage put into the group of an image stay there.
+
+        Raises
+        ------
+        MachineError
+            Where the image that labels lie on is not there any more.
+        """
         # The parts of a site's group move with it.
         tops = [path for path in self._made if not any(path.startswith(f"{other}/") for other in self._made)]
+        others = self._labels_of_other_stages(results)
         for number, path in enumerate(tops):
-            target = results / path
+            target, old = results / path, self._old / str(number)
+            kind, name = self._made[path]
+            if kind == "labels" and not (target.parents[1] / "zarr.json").is_file():
+                raise MachineError(
+                    f"{target.parents[1]}: the image that labels {name} lie on is not there. `hcs clean` the stage "
+                    "that writes it, and run again."
+                )
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.is_dir():
                 self._old.mkdir(exist_ok=True)
-                target.rename(self._old / str(number))
+                target.rename(old)
             (self._new / path).replace(target)
+            if kind == "labels":
+                add_labels(target.parents[1], [name])
+            elif kind == "image":
+                _keep_labels(
+                    old, target, [Path(label).name for label in others if Path(label).parents[1] == Path(path)]
+                )
 
-    def _translation(self, site: int | None, spec: ArraySpec) -> tuple[float, float] | None:
+    def _labels_of_other_stages(self, results: Path) -> list[str]:
+        """Return the paths of label images that receipts of other stages of the well name."""
+        receipts = [
+            Receipt.load(path)
+            for path in sorted((results / "receipts").glob(f"*/{self._context.axis_id}.json"))
+            if path.parent.name != self._context.stage
+        ]
+        return [output.path for receipt in receipts if receipt for output in receipt.outputs if output.kind == "labels"]
+
+    def _translation(self, site: Site | None, spec: ArraySpec) -> tuple[float, float] | None:
         """Return where the first pixel's centre lies, from the stage position, which is the image's centre."""
         for at, x, y in self._context.metadata.positions_um:
             if at == site:
@@ -119,13 +167,7 @@ class Staging:
         return None
 
 
-def targets(context: FrozenContext) -> list[str]:
-    """Return every path that the context writes, relative to the plate's results."""
-    tables = [plan.table.path for plan in context.step_plans.values() if plan.table]
-    return [*(f"{store.path}/{group}" for store in stores(context) for group in store.groups.values()), *tables]
-
-
-def planned(context: FrozenContext, left_out: Collection[int]) -> set[str]:
+def planned(context: FrozenContext, left_out: Collection[Site] = ()) -> set[str]:
     """Return the path of every output that a finished well has, relative to the plate's results."""
     absent = {str(site) for site in left_out}
     images = {
@@ -134,7 +176,31 @@ def planned(context: FrozenContext, left_out: Collection[int]) -> set[str]:
         for field, group in store.groups.items()
         if field not in absent
     }
-    return images | {plan.table.path for plan in context.step_plans.values() if plan.table}
+    work = {work_path(context.stage, context.axis_id)} if context.passes else set()
+    return images | work | {plan.table.path for plan in context.step_plans.values() if plan.table}
+
+
+def _keep_labels(old: Path, new: Path, names: Iterable[str]) -> None:
+    kept = [name for name in names if (old / "labels" / name).is_dir() and name not in label_names(new)]
+    for name in kept:
+        (new / "labels").mkdir(exist_ok=True)
+        (old / "labels" / name).rename(new / "labels" / name)
+    if kept:
+        add_labels(new, kept)
+
+
+def _on_host(value: Any) -> Any:
+    """Return a value whose arrays, wherever they lie, are those of NumPy."""
+    from hcs_lib.arrays.convert import convert
+
+    match value:
+        case tuple():
+            return tuple(_on_host(item) for item in value)
+        case list():
+            return [_on_host(item) for item in value]
+        case Mapping():
+            return {key: _on_host(item) for key, item in value.items()}
+    return convert(value, "numpy") if hasattr(value, "__dlpack__") or hasattr(value, "__array__") else value
 
 
 def stores(context: FrozenContext) -> list[ZarrStore]:
@@ -143,7 +209,7 @@ def stores(context: FrozenContext) -> list[ZarrStore]:
     return [context.raw_store, *own] if context.raw_store else own
 
 
-def groups_of_site(context: FrozenContext, site: int) -> set[str]:
+def groups_of_site(context: FrozenContext, site: Site) -> set[str]:
     """Return the groups of one site, relative to the plate's results."""
     return {f"{store.path}/{store.groups[str(site)]}" for store in stores(context) if str(site) in store.groups}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hcs_lib.contexts.context import BadPlane, FrozenContext, PlaneRef
-from hcs_lib.core.domains import Coordinates
+from hcs_lib.core.domains import Coordinates, Site
 from hcs_lib.core.errors import DataError, MachineError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Planes:
     """
 
     def __init__(self, context: FrozenContext, raw: Path) -> None:
-        if not raw.is_dir():
+        if context.planes and not raw.is_dir():
             raise MachineError(f"The raw plate is not at {raw}. Mount it, or say where it is with --raw.")
         self._context = context
         self._raw = raw
@@ -43,7 +43,7 @@ class Planes:
         self._seen: set[str] = set()
         self.hashes: dict[str, str] = {}
 
-    def of_site(self, site: int) -> tuple[PlaneRef, ...]:
+    def of_site(self, site: Site) -> tuple[PlaneRef, ...]:
         """Return the planes of a site that the context names."""
         return tuple(ref for ref in self._context.planes if ref.site == site)
 
@@ -61,7 +61,7 @@ class Planes:
             self._held[coordinates] = self._load(self._refs[coordinates])
         return self._held[coordinates]
 
-    def release(self, site: int | None = None) -> None:
+    def release(self, site: Site | None = None) -> None:
         """Forget the pixels of a site, or of all."""
         self._held = {at: plane for at, plane in self._held.items() if site is not None and at.site != site}
 
@@ -117,7 +117,7 @@ class Planes:
         return DataError(f"{where}: {message}", kind="bad_plane", site=ref.site)
 
 
-def left_out(context: FrozenContext) -> dict[int, str]:
+def left_out(context: FrozenContext) -> dict[Site, str]:
     """Apply the policy for bad planes to what the index found; return the sites left out, with the reason.
 
     Raises
@@ -132,7 +132,7 @@ def left_out(context: FrozenContext) -> dict[int, str]:
         raise DataError(text, kind="bad_plane", site=context.problems[0].site)
     if context.bad_planes == "skip_well" or any(problem.site is None for problem in context.problems):
         raise DataError(f"The well is left out (bad_planes: {context.bad_planes}): {text}", kind="skipped")
-    reasons: dict[int, list[str]] = {}
+    reasons: dict[Site, list[str]] = {}
     for problem in context.problems:
         if problem.site is not None:
             reasons.setdefault(problem.site, []).append(_describe(problem))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hcs_lib.contexts.plans import Chain, FunctionCall, StepPlan
 from hcs_lib.core.declare import ProcessingContract
-from hcs_lib.core.domains import Coordinates
+from hcs_lib.core.domains import Coordinates, Site
 from hcs_lib.core.errors import DataError, MachineError
 from hcs_lib.execution.patterns import prepare_patterns_and_functions
 from hcs_lib.execution.planes import Planes
-from hcs_lib.execution.values import Values
+from hcs_lib.execution.values import Values, name_of_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, e
 class StepResult(NamedTuple):
     """What a step left beside its values: objects counted by label name and site (None: merged), and warnings."""
 
-    counts: dict[tuple[str, int | None], int]
+    counts: dict[tuple[str, Site | None], int]
     warnings: tuple[str, ...]
 
 
@@ -51,7 +51,7 @@ class Steps:
         MachineError, MemoryError
             Where the machine fails.
         """
-        counts: dict[tuple[str, int | None], int] = {}
+        counts: dict[tuple[str, Site | None], int] = {}
         heard: dict[str, None] = {}
         for group in prepare_patterns_and_functions(plan, calls):
             for at in group.calls:
@@ -134,7 +134,7 @@ class Steps:
         result: Any,
         specials: Mapping[str, Any],
         shape: tuple[int, ...],
-        counts: dict[tuple[str, int | None], int],
+        counts: dict[tuple[str, Site | None], int],
     ) -> None:
         for slot, name in plan.special_outputs.items():
             if slot in specials:
@@ -147,14 +147,15 @@ class Steps:
                 self._values.add_named(plan.step_index, name, at, _as_table(result))
         if plan.returns not in ("image", "labels", "mask"):
             return
-        name = plan.special_outputs.get("labels") if plan.returns == "labels" else None
+        name = name_of_images(plan)
         for where, plane in _planes_of(plan, at, result):
             if plan.returns == "labels":
                 plane = _as_labels(plane, shape)
             self._values.add_image(plan.step_index, where, plane)
             if name is not None:
                 self._values.add_named(plan.step_index, name, where, plane)
-                _count(counts, name, where, plane)
+                if plan.returns == "labels":
+                    _count(counts, name, where, plane)
 
 
 def _planes_of(plan: StepPlan, at: Coordinates, result: Any) -> list[tuple[Coordinates, Any]]:
@@ -196,7 +197,7 @@ def _as_table(table: Any) -> dict[str, Any]:
     return dict(table)
 
 
-def _count(counts: dict[tuple[str, int | None], int], name: str, at: Coordinates, labels: Array) -> None:
+def _count(counts: dict[tuple[str, Site | None], int], name: str, at: Coordinates, labels: Array) -> None:
     import numpy as np
 
     top = int(labels.max(initial=0))

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.context import PLATE, FrozenContext
 from hcs_lib.contexts.plans import Chain, StepPlan, ZarrStore
 from hcs_lib.core.addresses import canonical_well
-from hcs_lib.core.domains import AXES, Coordinates
+from hcs_lib.core.domains import AXES, Coordinates, Domain
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.outputs import MERGED, stores
@@ -47,11 +47,11 @@ def _identity(context: FrozenContext, folders: WellFolders) -> Iterator[str]:
             f"the context is of plate {context.plate}, stage {context.stage}, well {context.axis_id}, "
             f"but stands where that of plate {expected[0]}, stage {expected[1]}, well {expected[2]} belongs."
         )
-    try:
-        canonical = canonical_well(context.axis_id) == context.axis_id
-    except ValueError:
-        canonical = False
-    if not canonical or not _STAGE.fullmatch(context.stage) or not _NAME.fullmatch(context.plate):
+    if (
+        not _is_axis(context.scope, context.axis_id)
+        or not _STAGE.fullmatch(context.stage)
+        or not _NAME.fullmatch(context.plate)
+    ):
         yield "plate, stage or well is no proper name."
 
 
@@ -61,16 +61,33 @@ def _paths(context: FrozenContext) -> Iterator[str]:
             yield f"the plane {file!r} does not lie within the raw plate."
     for store in stores(context):
         yield from _store(context, store)
-    images = {group for store in stores(context) if store.label is None for group in store.groups.values()}
-    for store in stores(context):
-        if store.label is not None and not set(store.groups.values()) <= images:
-            yield f"the labels {store.label!r} lie on no image."
+    for passed in (*context.takes, *context.passes):
+        scope = "plate" if passed.axis_id == PLATE else "well"
+        names = (passed.step_name, passed.name or "images")
+        proper = _STAGE.fullmatch(passed.stage) and _is_axis(scope, passed.axis_id) and all(map(_NAME.fullmatch, names))
+        if not proper or passed.axis_id not in (context.axis_id, PLATE):
+            yield f"what step {passed.step_name!r} of stage {passed.stage!r} passes on has no proper name."
+        elif passed.store is not None:
+            yield from _store(context, passed.store)
+    if {passed.stage for passed in context.takes} != set(context.before):
+        yield "the stages before are not those that it takes anything from."
+    if context.scope == "plate" and (stores(context) or any(plan.table for plan in context.step_plans.values())):
+        yield "it writes images, labels or tables, which belong to wells."
     for plan in context.step_plans.values():
         table = plan.table
         if table is not None and table.path != f"tables/wells/{context.axis_id}/{table.name}.parquet":
             yield f"the table {table.path!r} of step {plan.step_name} is not where tables of this well belong."
         if table is not None and not _NAME.fullmatch(table.name):
             yield f"{table.name!r} is no name of a table."
+
+
+def _is_axis(scope: str, axis_id: str) -> bool:
+    if scope == "plate":
+        return axis_id == PLATE
+    try:
+        return canonical_well(axis_id) == axis_id
+    except ValueError:
+        return False
 
 
 def _store(context: FrozenContext, store: ZarrStore) -> Iterator[str]:
@@ -131,8 +148,12 @@ def _input(context: FrozenContext, plan: StepPlan) -> Iterator[str]:
         if missing:
             yield f"it reads {len(missing)} planes that the context does not name, the first at {missing[0]}."
         return
+    taken = _taken(context, plan.input, None)
     producer = context.step_plans.get(plan.input)
-    if producer is None or plan.input >= plan.step_index:
+    if taken is not None:
+        if not set(plan.domain) <= set(taken):
+            yield f"it reads planes which step {plan.input} of an earlier stage does not give."
+    elif producer is None or plan.input >= plan.step_index:
         yield f"its input is step {plan.input}, which is not before it."
     elif producer.returns not in ("image", "labels", "mask"):
         yield f"its input is step {producer.step_name}, which gives no image."
@@ -143,17 +164,26 @@ def _input(context: FrozenContext, plan: StepPlan) -> Iterator[str]:
 def _links(context: FrozenContext, plan: StepPlan) -> Iterator[str]:
     for parameter, links in plan.special_inputs.items():
         for link in links:
+            domain = _taken(context, link.producer, link.name)
             producer = context.step_plans.get(link.producer)
-            if producer is None or link.producer >= plan.step_index:
-                yield f"its input {parameter} comes from step {link.producer}, which is not before it."
-            elif link.name not in producer.special_outputs.values():
-                yield f"its input {parameter} is {link.name!r}, which step {producer.step_name} does not give."
-            else:
+            if domain is None:
+                if producer is None or link.producer >= plan.step_index:
+                    yield f"its input {parameter} comes from step {link.producer}, which is not before it."
+                    continue
+                if link.name not in producer.special_outputs.values():
+                    yield f"its input {parameter} is {link.name!r}, which step {producer.step_name} does not give."
+                    continue
                 domain = named_domain(producer, link.name)
-                for axis in AXES:
-                    values = domain.values(axis)
-                    if len(values) > 1 and not set(plan.domain.values(axis)) <= set(values):
-                        yield f"its input {link.name!r} is not there for every {axis} that it needs."
+            for axis in AXES:
+                values = domain.values(axis)
+                if len(values) > 1 and not set(plan.domain.values(axis)) <= set(values):
+                    yield f"its input {link.name!r} is not there for every {axis} that it needs."
+
+
+def _taken(context: FrozenContext, step: int, name: str | None) -> Domain | None:
+    """Return where the values stand that the context takes from a step of an earlier stage; None: it takes none."""
+    found = (passed.domain for passed in context.takes if (passed.step_index, passed.name) == (step, name))
+    return next(found, None)
 
 
 def _outputs(plan: StepPlan) -> Iterator[str]:
@@ -165,7 +195,7 @@ def _outputs(plan: StepPlan) -> Iterator[str]:
         for name in call.special_outputs
     }
     for slot, name in plan.special_outputs.items():
-        if slot not in declared and slot != plan.returns:
+        if slot not in declared and slot != ("image" if plan.returns == "mask" else plan.returns):
             yield f"nothing gives its output {name!r} ({slot})."
     store = plan.zarr_store
     if store is not None:

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.contexts.plans import StepPlan
 from hcs_lib.contexts.receipts import SiteRecord
-from hcs_lib.core.domains import Coordinates, Domain
+from hcs_lib.core.domains import Coordinates, Domain, Site
 from hcs_lib.core.errors import DataError
 from hcs_lib.execution.outputs import Staging
+from hcs_lib.execution.passing import Taken, left_out_before, passed_on
 from hcs_lib.execution.planes import Planes, left_out
 from hcs_lib.execution.steps import Steps
 from hcs_lib.execution.values import Values
@@ -50,17 +51,23 @@ class WellRun:
     """
 
     def __init__(
-        self, context: FrozenContext, raw: Path, staging: Staging, functions: Mapping[str, BoundFunction]
+        self,
+        context: FrozenContext,
+        raw: Path,
+        results: Path,
+        staging: Staging,
+        functions: Mapping[str, BoundFunction],
     ) -> None:
         self._context = context
         self._plans: Mapping[int, StepPlan] = context.step_plans
         self._staging = staging
         self._planes = Planes(context, raw)
-        self._values = Values(self._plans)
+        self._values = Values(self._plans, Taken(context.takes, results))
+        self._results = results
         self._steps = Steps(self._planes, self._values, functions)
-        self._counts: dict[tuple[str, int | None], int] = {}
-        self._left_out: dict[int, str] = {}
-        self._raw_written: set[int] = set()
+        self._counts: dict[tuple[str, Site | None], int] = {}
+        self._left_out: dict[Site, str] = {}
+        self._raw_written: set[Site] = set()
         self.seconds: dict[str, float] = {}
         self.warnings: dict[str, None] = {}
 
@@ -79,7 +86,7 @@ class WellRun:
         MachineError, MemoryError, OSError
             Where the machine fails.
         """
-        self._left_out = left_out(self._context)
+        self._left_out = left_out_before(self._context, self._results) | left_out(self._context)
         self._check_left()
         for by_site, block in blocks(self._plans):
             if by_site:
@@ -97,6 +104,8 @@ class WellRun:
             for index, plan in self._plans.items():
                 if plan.table is not None:
                     self._staging.write_table(plan, self._values.in_order(index, plan.table.name))
+        if self._context.passes:
+            self._staging.finish_work(self._left_out)
 
     def sites(self) -> tuple[SiteRecord, ...]:
         """Return what became of each site."""
@@ -123,10 +132,10 @@ class WellRun:
                 totals[name] = totals.get(name, 0) + count
         return totals
 
-    def _sites(self) -> list[int]:
+    def _sites(self) -> list[Site]:
         return [site for site in sites_of(self._context) if site not in self._left_out]
 
-    def _run_site(self, site: int, block: list[StepPlan]) -> None:
+    def _run_site(self, site: Site, block: list[StepPlan]) -> None:
         with self._site(site):
             self._write_raw(site)
             for plan in block:
@@ -134,6 +143,7 @@ class WellRun:
                 self._run_step(plan, calls)
                 if plan.zarr_store is not None and calls:
                     self._write(plan, site)
+                self._pass_on(plan, site)
                 self._values.release(plan.step_index, site)
         self._planes.release(site)
 
@@ -152,6 +162,7 @@ class WellRun:
         if plan.zarr_store is not None:
             for site in plan.output_domain.site:
                 self._write(plan, site)
+        self._pass_on(plan, None)
         self._values.release(plan.step_index, None)
         self._planes.release()
 
@@ -162,7 +173,17 @@ class WellRun:
         for key, count in result.counts.items():
             self._counts[key] = self._counts.get(key, 0) + count
 
-    def _write(self, plan: StepPlan, site: int | None) -> None:
+    def _pass_on(self, plan: StepPlan, site: Site | None) -> None:
+        """Stage what later stages take of a step."""
+        with self._timed(plan.step_name):
+            for passed, number, at in passed_on(self._context, plan.step_index, site):
+                if passed.name is None:
+                    value = self._values.image(plan.step_index, at)
+                else:
+                    value = self._values.named(plan.step_index, passed.name, at)
+                self._staging.pass_on(passed, number, value)
+
+    def _write(self, plan: StepPlan, site: Site | None) -> None:
         store = plan.zarr_store
         assert store is not None
         domain: Domain = plan.output_domain
@@ -181,7 +202,7 @@ class WellRun:
                     f"step {plan.step_name}: {error}", kind=error.kind, site=site, step=plan.step_name
                 ) from None
 
-    def _write_raw(self, site: int) -> None:
+    def _write_raw(self, site: Site) -> None:
         store = self._context.raw_store
         if store is None or site in self._raw_written:
             return
@@ -197,7 +218,7 @@ class WellRun:
         self._raw_written.add(site)
 
     @contextmanager
-    def _site(self, site: int) -> Iterator[None]:
+    def _site(self, site: Site) -> Iterator[None]:
         """Leave a site out where the policy says so and a bad plane of it shows itself now."""
         if self._context.bad_planes != "skip_site":
             with self._all_sites():
@@ -243,7 +264,9 @@ class WellRun:
             self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - start
 
 
-def sites_of(context: FrozenContext) -> list[int]:
+def sites_of(context: FrozenContext) -> list[Site]:
     """Return the sites that the plan of a well needs, found or not, in order."""
-    found = {ref.site for ref in context.planes}
-    return sorted(found | {problem.site for problem in context.problems if problem.site is not None})
+    found: set[Any] = {ref.site for ref in context.planes}
+    found |= {problem.site for problem in context.problems}
+    found |= {site for plan in context.step_plans.values() for site in plan.domain.site}
+    return sorted(found - {None})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from hcs_lib.core.addresses import parse_well
+from hcs_lib.core.addresses import parse_area
 from hcs_lib.core.errors import Problem, UserError, nearest
 from hcs_lib.core.expressions import column_names
 from hcs_lib.pipeline.located import Document, parse_yaml, read_yaml
@@ -70,6 +70,8 @@ def _step_problems(pipeline: LoadedPipeline) -> Iterator[Problem]:
             what = "is the name of the raw planes" if step.name == "raw" else "is the name of an earlier step"
             yield Problem(pipeline.where(*here, "name"), f"Step '{step.name}': {what}.", "Choose another.")
         seen.add(step.name)
+        yield from _area_problems(pipeline, here, step.wells)
+        yield from _scope_problems(pipeline, here, step)
         table = isinstance(step.func, dict)
         if table and step.group_by is None:
             yield Problem(
@@ -88,17 +90,45 @@ def _step_problems(pipeline: LoadedPipeline) -> Iterator[Problem]:
             )
 
 
+def _area_problems(pipeline: LoadedPipeline, here: tuple[str | int, ...], wells: list[str] | None) -> Iterator[Problem]:
+    for item, text in enumerate(wells or ()):
+        try:
+            parse_area(text)
+        except ValueError as error:
+            yield Problem(pipeline.where(*here, "wells", item), f"{error}.")
+
+
+def _scope_problems(pipeline: LoadedPipeline, here: tuple[str | int, ...], step: Step) -> Iterator[Problem]:
+    if step.scope == "well":
+        if step.sample is not None:
+            yield Problem(
+                pipeline.where(*here, "sample"),
+                f"Step '{step.name}': sites are sampled in the plate's scope only.",
+                "Say `scope: plate`, or leave it out.",
+            )
+        return
+    for slot in ("labels", "table"):
+        if slot in step.outputs:
+            yield Problem(
+                pipeline.where(*here, "outputs", slot),
+                f"Step '{step.name}': {slot} belong to wells, and the step to the plate.",
+                "Name its `image`, or a special output of its function.",
+            )
+    if step.keep:
+        yield Problem(
+            pipeline.where(*here, "keep"),
+            f"Step '{step.name}': what is kept belongs to wells, and the step to the plate.",
+            "Name its `image` under `outputs`: it stays in the results, below work.",
+        )
+
+
 def _override_problems(pipeline: LoadedPipeline) -> Iterator[Problem]:
     steps = {step.name: step for step in pipeline.model.steps}
     for index, override in enumerate(pipeline.model.overrides):
         here = ("overrides", index)
         if override.plates is None and override.wells is None:
             yield Problem(pipeline.where(*here), "An override needs `plates`, `wells` or both.")
-        for item, well in enumerate(override.wells or ()):
-            try:
-                parse_well(well)
-            except ValueError as error:
-                yield Problem(pipeline.where(*here, "wells", item), f"{error}.")
+        yield from _area_problems(pipeline, here, override.wells)
         if not override.args and override.enabled is None:
             yield Problem(pipeline.where(*here), "An override needs `args` or `enabled`.")
         step = steps.get(override.step)
@@ -106,6 +136,11 @@ def _override_problems(pipeline: LoadedPipeline) -> Iterator[Problem]:
             hint = nearest(override.step, steps) or f"Steps are {', '.join(steps)}."
             yield Problem(pipeline.where(*here, "step"), f"There is no step '{override.step}'.", hint)
             continue
+        if step.scope == "plate" and override.wells is not None:
+            yield Problem(
+                pipeline.where(*here, "wells"), f"Step '{step.name}' is run once for the plate, not for wells.",
+                "Leave `wells` out, or name wells in the step.",
+            )  # fmt: skip
         functions = {call.call for chain in step.routes().values() for call in chain}
         for function in override.args:
             if function not in functions:

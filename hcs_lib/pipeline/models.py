@@ -47,6 +47,8 @@ def _finite(value: Any) -> Any:
 
 
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+Wells = Annotated[list[Text], Field(min_length=1)]
+"""Wells (`B03`), rows (`B`), columns (`3`) and ranges of these (`A01-C06`, `A-C`, `1-6`)."""
 Arguments = Annotated[dict[str, JsonValue], AfterValidator(_finite)]
 
 
@@ -134,10 +136,23 @@ class Step(Model):
     a list of names the function gets all of them, by name. Special inputs that are not named here come from the
     plate's metadata: `channel_names`, `pixel_size_um`, `z_spacing_um`, `grid_dimensions`."""
     outputs: dict[str, Name] = Field(default_factory=dict)
-    """Names for what the step yields: `labels`, `table`, or a special output that its function declares. Labels are
-    written to the plate's store, a table to the object table."""
+    """Names for what the step yields: `labels`, `table`, `image`, or a special output that its function declares.
+    Labels are written to the plate's store, a table to the object table; an image is for `inputs` of later steps."""
     keep: bool = False
     """Write the step's image to the plate's store. At most one step may."""
+    scope: Literal["well", "plate"] = "well"
+    """`plate`: the step looks at many wells once, before the steps of wells that use what it names under `outputs`. It
+    takes raw planes (or an earlier step of the plate) and has the sites of all wells for sites, which it stacks."""
+    wells: Wells | None = None
+    """The wells that go through the step (in the plate's scope: that it looks at): wells (`B03`), rows (`B`), columns
+    (`3`) and ranges of these (`A01-C06`). By default all."""
+    sample: Annotated[int, Field(ge=1)] | None = None
+    """In the plate's scope: how many sites are looked at, spread evenly over those of the wells. By default all."""
+    checkpoint: bool = False
+    """End a stage here: what later steps take from the steps before is kept, so that a change of a later step does not
+    run these again."""
+    gpu: Annotated[int, Field(ge=0, le=1)] = 0
+    """`1`: the step needs a GPU, whatever its functions tell."""
     slice_by_slice: bool = False
     """Process each slice of a stack by itself, also where the function could take the whole volume."""
     may_rescale: bool = False
@@ -174,8 +189,9 @@ class Override(Model):
     """The step it is for."""
     plates: Annotated[list[Text], Field(min_length=1)] | None = None
     """Names of plates. By default all."""
-    wells: Annotated[list[Text], Field(min_length=1)] | None = None
-    """Names of wells. By default all. Each plate that the override is for must have them."""
+    wells: Wells | None = None
+    """Wells (`B03`), rows (`B`), columns (`3`) and ranges of these (`A01-C06`). By default all. Each plate that the
+    override is for must have them."""
     args: dict[str, Arguments] = Field(default_factory=dict)
     """Function → arguments that replace the step's own."""
     enabled: bool | None = None

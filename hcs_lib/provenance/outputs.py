@@ -10,6 +10,7 @@ from hcs_lib.contexts.receipts import Output, Receipt
 from hcs_lib.core.canonical import TreeDigest
 from hcs_lib.provenance.differences import Difference, Kind
 from hcs_lib.provenance.trees import Tree, missing_and_extra
+from hcs_lib.storage.images import label_names
 
 Owners = Mapping[str, str]
 """Digest of an output → the path where a receipt says that it lies."""
@@ -31,51 +32,41 @@ class Checked:
 def check_outputs(folder: Path, receipt: Receipt, owners: Owners) -> Checked:
     """Hash the outputs that a receipt names.
 
-    A label image lies within its image, and the digest of the image covers it. What differs is said of the label
-    image then; the rest of the image can be judged by number and size of its files only.
+    A label image lies within its image and is an output of its own, of this stage or of another.
     """
     found: list[Difference] = []
     files = size = 0
-    groups: dict[str, list[Output]] = {}
-    for output in receipt.outputs:
-        outer = next((other.path for other in receipt.outputs if output.path.startswith(f"{other.path}/")), output.path)
-        groups.setdefault(outer, []).append(output)
-    for path, outputs in groups.items():
-        tree = Tree.read(folder / path)
+    outputs = [output for output in receipt.outputs if output.kind != "work" or (folder / output.path).exists()]
+    for output in outputs:
+        tree = Tree.read(folder / output.path, output.without)
         files += len(tree.hashes)
         size += sum(tree.sizes.values())
-        found += _check_tree(folder, receipt, path, outputs, tree, owners)
-    return Checked(len(receipt.outputs), files, size, tuple(found))
+        found += _check_tree(folder, receipt, output, tree, owners)
+        found += _check_labels(folder, receipt, output) if output.kind == "image" else ()
+    return Checked(len(outputs), files, size, tuple(found))
 
 
-def _check_tree(
-    folder: Path, receipt: Receipt, path: str, outputs: list[Output], tree: Tree, owners: Owners
-) -> Iterator[Difference]:
-    outer, *inner = sorted(outputs, key=lambda output: len(output.path))
-    if tree.digest == _expected(outer):
+def _check_tree(folder: Path, receipt: Receipt, output: Output, tree: Tree, owners: Owners) -> Iterator[Difference]:
+    expected = TreeDigest(output.digest, output.files, output.bytes)
+    if tree.digest == expected:
         return
-    gone, extra = missing_and_extra(folder / path, tree.hashes) if outer.kind != "table" else ([], [])
+    gone, extra = missing_and_extra(folder / output.path, tree.hashes) if output.kind != "table" else ([], [])
+    known = bool(tree.hashes) and tree.digest.digest not in owners
+    kind, message = _how(tree, expected, *((gone, extra) if known else ([], [])), owners.get(tree.digest.digest))
+    what = output.kind if output.name == output.kind else f"{output.kind} {output.name}"
+    yield Difference(receipt.plate, receipt.well, kind, output.path, f"{what}: {message}")
 
-    def say(output: Output, part: Tree, expected: TreeDigest, missing: list[str], more: list[str]) -> Difference:
-        kind, message = _how(part, expected, missing, more, owners.get(part.digest.digest))
-        what = output.kind if output.name == output.kind else f"{output.kind} {output.name}"
-        return Difference(receipt.plate, receipt.well, kind, output.path, f"{what}: {message}")
 
-    if not tree.hashes or tree.digest.digest in owners:
-        yield say(outer, tree, _expected(outer), [], [])
-        return
-    expected, judged = _expected(outer), False
-    for output in inner:
-        start = f"{output.path.removeprefix(f'{path}/')}/"
-        part, tree = tree.split(start)
-        mine = [[name.removeprefix(start) for name in names if name.startswith(start)] for names in (gone, extra)]
-        gone, extra = ([name for name in names if not name.startswith(start)] for names in (gone, extra))
-        expected = TreeDigest(expected.digest, expected.files - output.files, expected.bytes - output.bytes)
-        if part.digest != _expected(output):
-            judged = True
-            yield say(output, part, _expected(output), *mine)
-    if not judged or tree.digest[1:] != expected[1:]:
-        yield say(outer, tree, expected, gone, extra)
+def _check_labels(folder: Path, receipt: Receipt, image: Output) -> Iterator[Difference]:
+    """Compare the label images that lie within an image with those that it names."""
+    group = folder / image.path
+    named = set(label_names(group))
+    there = {path.name for path in (group / "labels").glob("*") if path.name != "zarr.json"}
+    own = {output.name for output in receipt.outputs if output.path.startswith(f"{image.path}/labels/")}
+    for name in sorted(there - named):
+        yield Difference(receipt.plate, receipt.well, "extra", f"{image.path}/labels/{name}", "not named by its image.")
+    for name in sorted(named - there - own):
+        yield Difference(receipt.plate, receipt.well, "missing", f"{image.path}/labels/{name}", "not there.")
 
 
 def _how(found: Tree, expected: TreeDigest, gone: list[str], extra: list[str], owner: str | None) -> tuple[Kind, str]:
@@ -96,7 +87,3 @@ def _how(found: Tree, expected: TreeDigest, gone: list[str], extra: list[str], o
 
 def _list(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-
-
-def _expected(output: Output) -> TreeDigest:
-    return TreeDigest(output.digest, output.files, output.bytes)

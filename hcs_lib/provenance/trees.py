@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from hcs_lib.core.canonical import TreeDigest, digest, digest_file
+from hcs_lib.core.canonical import TreeDigest, digest, digest_file, files_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +19,13 @@ class Tree:
     sizes: dict[str, int]
 
     @classmethod
-    def read(cls, path: Path) -> Tree:
-        """Hash every file below a path; empty where nothing is there."""
-        files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-        names = {file.relative_to(path).as_posix(): file for file in files}
+    def read(cls, path: Path, without: str = "") -> Tree:
+        """Hash every file below a path, but for those in its folder `without`; empty where nothing is there."""
+        names = {file.relative_to(path).as_posix(): file for file in files_of(path, without)}
         return cls(
             {name: digest_file(file) for name, file in names.items()},
             {name: file.stat().st_size for name, file in names.items()},
         )
-
-    def split(self, start: str) -> tuple[Tree, Tree]:
-        """Return the part whose names begin with `start`, under what follows, and all the rest."""
-        inside, outside = Tree({}, {}), Tree({}, {})
-        for name, value in self.hashes.items():
-            part, short = (inside, name.removeprefix(start)) if name.startswith(start) else (outside, name)
-            part.hashes[short], part.sizes[short] = value, self.sizes[name]
-        return inside, outside
 
     @property
     def digest(self) -> TreeDigest:

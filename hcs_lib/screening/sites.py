@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-Site = tuple[str, int]
+Site = tuple[str, int | str]
 """Well and number of the site in it."""
 
 

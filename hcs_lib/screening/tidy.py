@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from hcs_lib.contexts.context import PLATE
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.screening.wells import WellResult
+from hcs_lib.storage.images import label_names, write_labels_group
 from hcs_lib.storage.plate import write_plate
 
 
@@ -20,6 +22,7 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
     named = {output.path for result in results for receipt in result.receipts for output in receipt.outputs}
 
     reached = {(receipt.stage, receipt.well) for result in results for receipt in result.receipts}
+    reached |= {(stage.name, PLATE) for stage in plan.stages if stage.scope == "plate"}
     for path in (folder / "receipts").glob("*/*.json"):
         if (path.parent.name, path.stem) not in reached:
             path.unlink()
@@ -33,6 +36,9 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
         if (path.parents[1].name, path.stem) not in batches:
             path.unlink()
 
+    for store in (folder / "work").glob("*/*.zarr"):
+        if (store.parent.name, store.stem) not in reached:
+            shutil.rmtree(store)
     for part in (folder / "tables" / "wells").glob("*/*.parquet"):
         if part.relative_to(folder).as_posix() not in named:
             part.unlink()
@@ -47,6 +53,14 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
     for group in store.glob("*/*/*/"):
         if group.is_dir() and group.relative_to(folder).as_posix() not in named:
             shutil.rmtree(group)
+    for labels in store.glob("*/*/*/labels/"):
+        names = label_names(labels.parent)
+        kept = [name for name in names if (labels / name).relative_to(folder).as_posix() in named]
+        for path in labels.glob("*/"):
+            if path.name not in kept:
+                shutil.rmtree(path)
+        if kept != names:
+            write_labels_group(labels.parent, kept)
     for parent in (*store.glob("*/*/"), *store.glob("*/")):
         if parent.is_dir() and not any(child.is_dir() for child in parent.iterdir()):
             shutil.rmtree(parent)

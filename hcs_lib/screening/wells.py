@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hcs_lib.contexts.context import PLATE
 from hcs_lib.contexts.manifests import Manifest, PlatePlan
 from hcs_lib.contexts.receipts import Failure, Receipt, SiteRecord
 from hcs_lib.core.errors import Problem, UserError
@@ -60,15 +62,17 @@ def load_results(folder: Path, plan: PlatePlan, *, until: str | None = None) -> 
     UserError
         Where a well has no receipt for the context that the plan compiled: it was not executed since. Where an
         output that a receipt names is absent, or of another number of files or bytes.
+
+    A well whose plate failed in a stage of the plate's scope ends there too, for that reason.
     """
-    found: dict[str, list[Receipt]] = {well: [] for well in plan.wells}
+    found: dict[str, list[Receipt]] = {axis_id: [] for axis_id in (*plan.wells, PLATE)}
     problems = []
     names = [stage.name for stage in plan.stages]
     for stage in plan.stages[: names.index(until) + 1 if until else None]:
         for batch in stage.batches:
             manifest = Manifest.load(folder / "manifests" / stage.name / f"{batch}.json")
             for well, digest in manifest.wells.items():
-                if found[well] and found[well][-1].status == "failed":
+                if _has_failed(found[well]) or _has_failed(found[PLATE]):
                     continue
                 receipt = Receipt.load(folder / "receipts" / stage.name / f"{well}.json")
                 if receipt is None or receipt.context_digest != digest:
@@ -90,6 +94,23 @@ def load_results(folder: Path, plan: PlatePlan, *, until: str | None = None) -> 
                     )
                 else:
                     found[well].append(receipt)
+        if stage.scope == "plate" and _has_failed(found[PLATE]):
+            _fail_all(found, stage.name)
     if problems:
         raise UserError(problems)
-    return [WellResult(well, tuple(receipts)) for well, receipts in found.items() if receipts]
+    return [WellResult(well, tuple(found[well])) for well in plan.wells if found[well]]
+
+
+def _has_failed(receipts: Sequence[Receipt]) -> bool:
+    return bool(receipts) and receipts[-1].status == "failed"
+
+
+def _fail_all(found: Mapping[str, list[Receipt]], stage: str) -> None:
+    """Let wells that came so far end with the failure of their plate."""
+    failed = found[PLATE][-1]
+    reason = f"stage {stage} of the plate failed: {failed.reason}"
+    failure = failed.failure and failed.failure.model_copy(update={"message": reason, "site": None})
+    for well, receipts in found.items():
+        if well != PLATE and not _has_failed(receipts):
+            told: dict[str, object] = {"well": well, "sites": (), "planes": {}, "reason": reason, "failure": failure}
+            receipts.append(failed.model_copy(update=told))

@@ -42,8 +42,8 @@ def write_array(folder: Path, spec: ArraySpec, array: np.ndarray[Any, Any]) -> N
     stored[...] = array
 
 
-def read_array(folder: Path) -> np.ndarray[Any, Any]:
-    """Read a whole array.
+def read_array(folder: Path, place: tuple[int, ...] = ()) -> np.ndarray[Any, Any]:
+    """Read an array, or the part of it at some place on its first axes.
 
     Raises
     ------
@@ -60,4 +60,4 @@ def read_array(folder: Path) -> np.ndarray[Any, Any]:
     found = sum(file.is_file() for file in (folder / "c").rglob("*"))
     if found != expected:
         raise DataError(f"{folder}: {found} of {expected} files of pixels are there.", kind="output")
-    return np.asarray(array[...])
+    return np.asarray(array[(*place, ...)])

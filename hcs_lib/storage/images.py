@@ -66,7 +66,7 @@ def write_labels(
             "image-label": {"version": "0.5", "source": {"image": "../../"}},
         },
     )
-    metadata.write_group(labels, {"labels": [*(label for label in label_names(group) if label != name), name]})
+    write_labels_group(group, [*(label for label in label_names(group) if label != name), name])
 
 
 def read_image(group: Path, label: str | None = None) -> Array:
@@ -80,6 +80,22 @@ def read_image(group: Path, label: str | None = None) -> Array:
         Where there is no such image.
     """
     return read_array(group / "0" if label is None else group / "labels" / label / "0")
+
+
+def read_plane(group: Path, place: tuple[int, ...], label: str | None = None) -> Array:
+    """Read one plane (y, x) at full resolution, by its place on the other axes. Errors as in `read_image`."""
+    return read_array(group / "0" if label is None else group / "labels" / label / "0", place)
+
+
+def add_labels(group: Path, names: Sequence[str]) -> None:
+    """Name label images that were put into the group of their image, after those that it names already."""
+    known = label_names(group)
+    write_labels_group(group, [*known, *(name for name in names if name not in known)])
+
+
+def write_labels_group(group: Path, names: Sequence[str]) -> None:
+    """Write the group of the label images of an image, which names them."""
+    metadata.write_group(group / "labels", {"labels": list(names)})
 
 
 def label_names(group: Path) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from hcs_lib.compiler.compile import draft_contexts
 from hcs_lib.compiler.draft import DraftContext, ExecutionSettings
+from hcs_lib.compiler.stages import divide_into_stages
 from hcs_lib.contexts.context import Engine, FrozenContext
 from hcs_lib.core.errors import Problem, UserError, nearest
 from hcs_lib.pipeline.loading import parse_pipeline
@@ -150,7 +151,7 @@ def make_settings(**facts: Any) -> Settings:
     return Settings(**(fields | facts))
 
 
-EXECUTION = ExecutionSettings(engine=Engine(digest="e", versions={"numpy": "2"}), bad_planes="fail", stage="s01-cpu")
+EXECUTION = ExecutionSettings(engine=Engine(digest="e", versions={"numpy": "2"}), bad_planes="fail")
 
 NUCLEI = """\
 name: demo
@@ -175,11 +176,22 @@ def draft(text: str, index: PlateIndex | None = None, **settings: Any) -> tuple[
 
 
 def compile_text(text: str, index: PlateIndex | None = None, **settings: Any) -> dict[str, FrozenContext]:
-    """Contexts by well; a UserError with every problem."""
+    """Contexts by well, of their last stage; a UserError with every problem."""
+    return {well: context for (_, well), context in compile_stages(text, index, **settings).items()}
+
+
+def compile_stages(text: str, index: PlateIndex | None = None, **settings: Any) -> dict[tuple[str, str], FrozenContext]:
+    """Contexts by stage and well; a UserError with every problem."""
     drafts, problems = draft(text, index, **settings)
     if problems:
         raise UserError(problems)
-    return {context.axis_id: context for made in drafts for context in made.freeze(EXECUTION)}
+    found: dict[tuple[str, str], FrozenContext] = {}
+    digests: dict[tuple[str, str], str] = {}
+    for part in divide_into_stages(drafts, gated=settings.get("qc_gate") is not None):
+        for context in part.freeze(EXECUTION, digests):
+            found[context.stage, context.axis_id] = context
+            digests[context.stage, context.axis_id] = context.digest
+    return found
 
 
 def problems_of(text: str, index: PlateIndex | None = None, **settings: Any) -> list[str]:
@@ -193,6 +205,6 @@ def problems_of(text: str, index: PlateIndex | None = None, **settings: Any) -> 
 def fake() -> SimpleNamespace:
     """What tests of the compiler work with."""
     return SimpleNamespace(
-        index=make_index, settings=make_settings, draft=draft, compile=compile_text, problems=problems_of,
-        registry=FakeRegistry(), entries=ENTRIES, execution=EXECUTION, nuclei=NUCLEI,
+        index=make_index, settings=make_settings, draft=draft, compile=compile_text, stages=compile_stages,
+        problems=problems_of, registry=FakeRegistry(), entries=ENTRIES, execution=EXECUTION, nuclei=NUCLEI,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from hcs_lib.compiler.compile import _plate_plan
-from hcs_lib.compiler.draft import ExecutionSettings
+from hcs_lib.compiler.stages import divide_into_stages
 from hcs_lib.compiler.writing import write_plate_plan
 from hcs_lib.contexts.manifests import Gate, Manifest, PlatePlan, SiteTable
 from hcs_lib.core.errors import UserError
@@ -23,17 +23,9 @@ def compiled(fake: SimpleNamespace, text: str, folder: Path, **settings: object)
     if problems:
         raise UserError(problems)
     made = fake.settings(**settings)
-    plan = _plate_plan(made.plates[0], made, fake.index(), parse_pipeline(text, "pipeline.yaml"), drafts)
-    names = dict(zip(sorted({draft.stage for draft in drafts}), (stage.name for stage in plan.stages), strict=True))
-    engine = fake.execution.engine
-    write_plate_plan(
-        folder, plan,
-        (
-            context
-            for draft in drafts
-            for context in draft.freeze(ExecutionSettings(engine=engine, bad_planes="fail", stage=names[draft.stage]))
-        ),
-    )  # fmt: skip
+    parts = divide_into_stages(drafts, gated=made.qc_gate is not None)
+    plan = _plate_plan(made.plates[0], made, fake.index(), parse_pipeline(text, "pipeline.yaml"), parts)
+    write_plate_plan(folder, plan, parts, fake.execution)
     return PlatePlan.load(folder / "plan.json")
 
 
@@ -56,7 +48,7 @@ def test_without_a_table_of_sites_nothing_changes(fake: SimpleNamespace, tmp_pat
     plan = compiled(fake, fake.nuclei, tmp_path / "demo")
     assert (plan.site_table, plan.qc_flags, plan.gate) == (None, {}, None)
     manifest = Manifest.load(tmp_path / "demo/manifests/s01-cpu/b001.json")
-    assert (manifest.after, manifest.gated) == (None, False)
+    assert (manifest.after, manifest.gated) == ({}, False)
 
 
 def test_the_gate_divides_the_steps(fake: SimpleNamespace, tmp_path: Path) -> None:
@@ -72,7 +64,7 @@ def test_the_gate_divides_the_steps(fake: SimpleNamespace, tmp_path: Path) -> No
     assert (first["raw_store"], second["raw_store"]["label"]) == (None, None)
     assert {function["id"] for function in first["functions"]} == {"fake.quality"}
     manifests = [Manifest.load(folder / f"manifests/{stage}/b001.json") for stage in ("s01-cpu", "s02-cpu")]
-    assert [(manifest.after, manifest.gated) for manifest in manifests] == [(None, False), ("s01-cpu", True)]
+    assert [(manifest.after, manifest.gated) for manifest in manifests] == [({}, False), ({"s01-cpu": "well"}, True)]
 
 
 def test_behind_the_gate_steps_are_those_without_it(fake: SimpleNamespace, tmp_path: Path) -> None:
@@ -80,6 +72,7 @@ def test_behind_the_gate_steps_are_those_without_it(fake: SimpleNamespace, tmp_p
     compiled(fake, fake.nuclei + QUALITY, tmp_path / "gated/demo", qc_gate=QcGate())
     plain = context(tmp_path / "plain/demo", "s01-cpu")
     assert context(tmp_path / "gated/demo", "s02-cpu") == plain | {"stage": "s02-cpu"}
+    assert plain["before"] == {}
 
 
 def test_all_flags_that_are_on_count_by_default(fake: SimpleNamespace, tmp_path: Path) -> None:
@@ -102,23 +95,14 @@ def test_what_quality_needs_comes_before_the_gate_too(fake: SimpleNamespace, tmp
     assert [stage.steps for stage in plan.stages] == [("smooth", "quality"), ("nuclei", "measure")]
 
 
-def test_no_step_takes_images_across_the_gate(fake: SimpleNamespace) -> None:
+def test_what_is_made_before_the_gate_passes_it(fake: SimpleNamespace, tmp_path: Path) -> None:
     text = fake.nuclei.replace("steps:\n", "steps:\n  - {name: smooth, func: fake.blur}\n")
-    (problem,) = fake.problems(text + QUALITY.replace("raw", "smooth"), qc_gate=QcGate())
-    assert problem == (
-        "pipeline.yaml:4: Step 'nuclei': it needs step 'smooth', which runs before the gate (qc_gate), for step "
-        "'quality': nothing but flags passes the gate. Let 'quality' take raw by `input`, or a step of its own."
-    )
-
-
-def test_nothing_is_written_before_the_gate_but_quality(fake: SimpleNamespace) -> None:
-    text = fake.nuclei.replace("steps:\n", "steps:\n  - {name: smooth, func: fake.blur, keep: true}\n")
-    text = text.replace("channels: [DNA]\n", "channels: [DNA]\n    input: raw\n")
-    (problem,) = fake.problems(text + QUALITY.replace("raw", "smooth"), qc_gate=QcGate())
-    assert problem == (
-        "pipeline.yaml:3: Step 'smooth': its image is written, and the gate (qc_gate) lets only image quality be "
-        "measured before it, here by step 'quality', which needs this step. Let 'quality' take raw by `input`."
-    )
+    plan = compiled(fake, text + QUALITY.replace("raw", "smooth"), tmp_path / "demo", qc_gate=QcGate())
+    assert [stage.steps for stage in plan.stages] == [("smooth", "quality"), ("nuclei", "measure")]
+    first, second = (context(tmp_path / "demo", stage) for stage in ("s01-cpu", "s02-cpu"))
+    assert first["passes"] == second["takes"]
+    found = [(item["stage"], item["step_name"], item["name"]) for item in second["takes"]]
+    assert found == [("s01-cpu", "smooth", None)]
 
 
 def test_a_gate_needs_image_quality(fake: SimpleNamespace) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hcs_lib.compiler.compile import _plate_plan
+from hcs_lib.compiler.stages import divide_into_stages
 from hcs_lib.contexts.manifests import PlatePlan
 
 
@@ -15,7 +16,9 @@ def plan_of(fake: SimpleNamespace, text: str, **facts: Any) -> PlatePlan:
     drafts, problems = fake.draft(text, **facts)
     assert problems == []
     settings = fake.settings(**facts)
-    return _plate_plan(settings.plates[0], settings, fake.index(), drafts[0].pipeline, drafts)
+    return _plate_plan(
+        settings.plates[0], settings, fake.index(), drafts[0].pipeline, divide_into_stages(drafts, gated=False)
+    )
 
 
 def test_columns_are_known_before_anything_runs(fake: SimpleNamespace) -> None:

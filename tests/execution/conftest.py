@@ -226,6 +226,7 @@ class Bench:
                 )
         values: dict[str, Any] = {
             "plate": "demo",
+            "scope": "well",
             "axis_id": well,
             "stage": STAGE,
             "engine": current_engine(),
@@ -245,6 +246,9 @@ class Bench:
             "functions": (function("skimage.measure:label"), function("skimage.measure:regionprops_table")),
             "raw_store": self.zarr_store(well, channels=self.channels),
             "step_plans": self.steps(well),
+            "before": {},
+            "takes": (),
+            "passes": (),
             "step_state_map": {},
         }
         return FrozenContext.model_validate(values | changes)

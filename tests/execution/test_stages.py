@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from hcs_lib.contexts.gates import GateFound
 from hcs_lib.contexts.manifests import Manifest
 from hcs_lib.contexts.receipts import Receipt
 from hcs_lib.core.errors import UserError
@@ -26,18 +27,22 @@ def end(bench: Any, well: str, status: str) -> None:
 
 
 def test_a_gate_that_let_nothing_through(bench: Any) -> None:
-    change(bench, after=BEFORE, gated=True)
+    change(bench, after={BEFORE: "well"}, gated=True)
     with pytest.raises(UserError, match=r"gate\.json: The gate has not let the plate through\. Run `hcs gate "):
         execute_manifest(bench.manifest)
     assert not (bench.results / "receipts").exists()
-    (bench.results / "gate.json").write_text("{}")
+    found = GateFound(plate=bench.results.name, sites=4, flagged=(), max_flagged=0.1, passed=False)
+    found.save(bench.results)
+    with pytest.raises(UserError, match="The gate has not let the plate through"):
+        execute_manifest(bench.manifest)
+    found.model_copy(update={"passed": True}).save(bench.results)
     assert {well["status"] for well in execute_manifest(bench.manifest).wells.values()} == {"done"}
 
 
 def test_a_well_that_failed_before_is_not_executed(bench: Any) -> None:
     first, *others = bench.wells
     plain = execute_manifest(bench.manifest)
-    change(bench, after=BEFORE)
+    change(bench, after={BEFORE: "well"})
     end(bench, first, "failed")
     for well in others:
         end(bench, well, "done")
@@ -52,5 +57,5 @@ def test_a_well_that_failed_before_is_not_executed(bench: Any) -> None:
 
 
 def test_a_well_that_was_not_in_the_stage_before_is_executed(bench: Any) -> None:
-    change(bench, after=BEFORE)
+    change(bench, after={BEFORE: "well"})
     assert {well["status"] for well in execute_manifest(bench.manifest).wells.values()} == {"done"}

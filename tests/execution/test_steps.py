@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from hcs_lib.contexts.plans import FunctionPattern, LinkedInput, StepPlan
 from hcs_lib.core.domains import Coordinates, Domain
 from hcs_lib.core.errors import DataError, MachineError
+from hcs_lib.execution.passing import Taken
 from hcs_lib.execution.patterns import prepare_patterns_and_functions
 from hcs_lib.execution.steps import Steps
 from hcs_lib.execution.values import Values
@@ -52,7 +54,7 @@ def run(plan_call: Any) -> Callable[..., tuple[Values, list[Any]]]:
 
     def run_all(functions: dict[str, Callable[..., Any]], *plans: StepPlan) -> tuple[Values, list[Any]]:
         steps = {plan.step_index: plan for plan in plans}
-        values = Values(steps)
+        values = Values(steps, Taken((), Path()))
         runner = Steps(Raw(), values, {f"test.{name}": Bound(func) for name, func in functions.items()})  # type: ignore[arg-type, misc]
         results = [runner.run(plan, list(plan.domain.without(plan.stack))) for plan in plans]
         return values, results

@@ -75,10 +75,6 @@ def planes_not_named(context: dict[str, Any]) -> None:
     context["planes"] = [plane for plane in context["planes"] if plane["channel"] != "DNA"]
 
 
-def labels_on_nothing(context: dict[str, Any]) -> None:
-    context["raw_store"] = None
-
-
 def output_of_nothing(context: dict[str, Any]) -> None:
     context["step_plans"]["0"]["special_outputs"]["positions"] = "p"
 
@@ -109,7 +105,6 @@ def unknown_key(context: dict[str, Any]) -> None:
         (input_that_does_not_exist, "not before it"),
         (input_from_later, "not before it"),
         (planes_not_named, "does not name"),
-        (labels_on_nothing, "lie on no image"),
         (output_of_nothing, "nothing gives its output"),
         (site_without_group, "no group for its sites 2"),
         (unknown_key, "no context of schema 1"),

@@ -40,7 +40,7 @@ def run(bench: Any, context: FrozenContext, **functions: Callable[..., Any]) -> 
     results.mkdir()
     staging = Staging(context, work)
     bound: Any = {f"test.{name}": Bound(function) for name, function in functions.items()}
-    done = WellRun(context, bench.raw, staging, bound)
+    done = WellRun(context, bench.raw, results, staging, bound)
     done.run()
     staging.describe()
     staging.swap(results)

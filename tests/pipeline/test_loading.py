@@ -114,7 +114,7 @@ STEP = "name: x\nsteps:\n  - {name: a, func: f}\n"
         (STEP + "overrides:\n  - step: a\n    wells: [B02]\n    args:\n      ff: {x: 1}",
          "p.yaml:8: Step 'a' does not call 'ff'. Did you mean f?"),
         (STEP + "overrides:\n  - {step: a, wells: [B02, 7B], enabled: false}",
-         "p.yaml:5: '7B' is no well name; expected a row letter and a column number, such as A01 or AF48."),
+         "p.yaml:5: '7B' stands for no wells; expected a well (B03), a row (B), a column (3), or a range of these (A01-C06, A-C, 1-6)."),
         (STEP + "derived:\n  ratio: a /\n",
          "p.yaml:5: Derived feature 'ratio': this is no expression: invalid syntax."),
         (STEP + "derived:\n  ratio: lgo(a)",

@@ -110,14 +110,15 @@ def batches(plate, stage):
     return [f"results/{plate}/receipts/{stage.name}/batches/{batch}.json" for batch in stage.batches]
 
 
-def stage_before(wildcards):
-    """Return the receipt of the same batch in the stage before, where there is one."""
+def stages_before(wildcards):
+    """Return the receipts of the stages before: of the same wells, and of the plate."""
     stages = plan_of(wildcards).stages
-    before = stages[: [stage.name for stage in stages].index(wildcards.stage)][-1:]
+    names = [stage.name for stage in stages]
     return [
-        f"results/{wildcards.plate}/receipts/{stage.name}/batches/{wildcards.batch}.json"
-        for stage in before
-        if wildcards.batch in stage.batches
+        receipt
+        for stage in stages[: names.index(wildcards.stage)]
+        for batch, receipt in zip(stage.batches, batches(wildcards.plate, stage))
+        if stage.scope == "plate" or batch == wildcards.batch and stages[names.index(wildcards.stage)].scope == "well"
     ]
 
 

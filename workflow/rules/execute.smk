@@ -1,7 +1,7 @@
 rule execute_cpu:
     input:
         manifest=manifest,
-        before=stage_before,
+        before=stages_before,
         gate=gate_before,
     output:
         "results/{plate}/receipts/{stage}/batches/{batch}.json",
