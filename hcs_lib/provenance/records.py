@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.context import PLATE, FrozenContext
 from hcs_lib.contexts.gates import waits_at_gate
 from hcs_lib.contexts.manifests import GATE, Manifest, PlatePlan
 from hcs_lib.contexts.receipts import BatchReceipt, Receipt
@@ -73,7 +73,7 @@ def check_records(folder: Path, tell: Tell) -> Records | None:
             for well in wells:
                 context = folder / "contexts" / stage.name / f"{well}.json"
                 _check_context(context, well, digests.get(well), "the manifest", say)
-                if well in ended:
+                if well in ended or PLATE in ended:
                     continue
                 receipt = _receipt(folder_of_stage / f"{well}.json", plan.plate, stage.name, well, say)
                 if receipt is None:
@@ -170,5 +170,6 @@ def _check_batch(path: Path, records: Records, stage: str, batch: str, wells: tu
 def _check_extra(folder: Path, plan: PlatePlan, say: _Say) -> None:
     stages = {stage.name: stage for stage in plan.stages}
     for receipt in sorted((folder / "receipts").glob("*/*.json")):
-        if receipt.parent.name not in stages or receipt.stem not in plan.wells:
+        stage = stages.get(receipt.parent.name)
+        if stage is None or receipt.stem not in (plan.wells if stage.scope == "well" else (PLATE,)):
             say(receipt.stem, "extra", receipt, "a receipt of no well or stage of the plan.")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.context import PLATE, FrozenContext
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.contexts.plans import StepPlan
 from hcs_lib.contexts.receipts import Receipt
@@ -15,12 +15,16 @@ from hcs_lib.core.errors import Problem, UserError
 
 @dataclass(frozen=True, slots=True)
 class WellRun:
-    """One well: what was done in each of the `stages` that it reached. Nothing, where it was not executed."""
+    """One well: what was done in each of the `stages` that it reached. Nothing, where it was not executed.
+
+    `shared` are the contexts of the plate's own stages.
+    """
 
     well: str
     stages: int
     contexts: tuple[FrozenContext, ...]
     receipts: tuple[Receipt, ...]
+    shared: tuple[FrozenContext, ...] = ()
 
     @property
     def failure(self) -> str:
@@ -40,7 +44,7 @@ class WellRun:
 
     def steps(self) -> Iterator[tuple[FrozenContext, StepPlan]]:
         """Yield the steps of all stages in their order, each with its context."""
-        pairs = [(context, plan) for context in self.contexts for plan in context.step_plans.values()]
+        pairs = [(context, plan) for context in (*self.shared, *self.contexts) for plan in context.step_plans.values()]
         yield from sorted(pairs, key=lambda pair: pair[1].step_index)
 
 
@@ -102,19 +106,28 @@ def load_run(folder: Path) -> PlateRun:
     for well in plan.wells:
         contexts: list[FrozenContext] = []
         receipts: list[Receipt] = []
+        shared: list[FrozenContext] = []
+        stages = 0
         for stage in plan.stages:
-            receipt = Receipt.load(folder / "receipts" / stage.name / f"{well}.json")
+            axis_id = PLATE if stage.scope == "plate" else well
+            if not any(axis_id in inside for inside in stage.batches.values()):
+                continue
+            stages += stage.scope == "well"
+            receipt = Receipt.load(folder / "receipts" / stage.name / f"{axis_id}.json")
             if receipt is None:
                 break
-            path = folder / "receipts" / stage.name / "contexts" / f"{well}.json"
+            path = folder / "receipts" / stage.name / "contexts" / f"{axis_id}.json"
             context = FrozenContext.load(path)
             if context.digest != receipt.context_digest:
                 problems.append(Problem(str(path), "the receipt stands for another context.", "Run `hcs verify`."))
-            contexts.append(context)
-            receipts.append(receipt)
+            if stage.scope == "well":
+                contexts.append(context)
+                receipts.append(receipt)
+            else:
+                shared.append(context)
             if receipt.status == "failed":
                 break
-        wells.append(WellRun(well, len(plan.stages), tuple(contexts), tuple(receipts)))
+        wells.append(WellRun(well, stages, tuple(contexts), tuple(receipts), tuple(shared)))
     if problems:
         raise UserError(problems)
     run = PlateRun(folder, plan, tuple(wells))

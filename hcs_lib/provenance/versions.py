@@ -34,8 +34,9 @@ def versions_of(run: PlateRun, snakemake: str | None = None) -> dict[str, Any]:
     snakemake
         Version of the Snakemake that ran the workflow, where one did.
     """
-    contexts = [context for well in run.executed for context in well.contexts]
+    contexts = [context for well in run.executed for context in (*well.shared, *well.contexts)]
     receipts = [receipt for well in run.executed for receipt in well.receipts]
+    shared = run.executed[0].shared
     functions: dict[bytes, dict[str, Any]] = {}
     for context in contexts:
         for function in context.functions:
@@ -58,7 +59,7 @@ def versions_of(run: PlateRun, snakemake: str | None = None) -> dict[str, Any]:
         "contexts": {
             stage.name: {
                 receipt.well: receipt.context_digest for receipt in receipts if receipt.stage == stage.name
-            }
+            } | {context.axis_id: context.digest for context in shared if context.stage == stage.name}
             for stage in run.plan.stages
         },
         "tables": {

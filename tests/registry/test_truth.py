@@ -135,6 +135,8 @@ GIVEN = {
     "hcs.segment_nuclei": {"min_diameter": 5},
     "hcs.expand_ring": {"inner": 1, "outer": 3},
     "hcs.propagate_cells": {"nuclei": lambda sample: sample.labels},
+    "hcs.estimate_flat_field": {},
+    "hcs.apply_flat_field": {"flat_field": lambda sample: np.full(sample.shape, 0.8, np.float32)},
     "hcs.subtract_labels": {"inner": lambda sample: sample.labels * (sample.labels % 2)},
 }
 
