@@ -19,6 +19,7 @@ _COMMANDS = {
     "compile": "hcs_lib.cli.compile:compile_command",
     "show": "hcs_lib.cli.compile:show",
     "execute": "hcs_lib.cli.execute:execute",
+    "clean": "hcs_lib.cli.clean:clean",
     "gate": "hcs_lib.cli.gate:gate",
     "collect": "hcs_lib.cli.collect:collect",
     "screen": "hcs_lib.cli.screen:screen",

@@ -70,7 +70,7 @@ class RegistryService:
         library = self._library_of(function_id)
         entry = None if library is None else self.catalogue(library).entries.get(function_id)
         if entry is None:
-            hint = nearest(function_id, self.entries())
+            hint = nearest(function_id, self._names_on_file())
             raise UserError(Problem("registry", f"There is no function {function_id!r}.", hint))
         if entry.excluded is not None:
             raise UserError(Problem("registry", f"{function_id!r} cannot be used: {entry.excluded}."))
@@ -84,6 +84,15 @@ class RegistryService:
             for entry in catalogue.entries.values()
             if entry.excluded is None
         }
+
+    def _names_on_file(self) -> Iterator[str]:
+        """Yield the usable functions of libraries that need not be probed for that."""
+        for library in library_names():
+            try:
+                found = self._catalogues.get(library) or self.look_up(library)
+            except MachineError:
+                continue
+            yield from (name for name, entry in (found.entries if found else {}).items() if entry.excluded is None)
 
     def catalogues(self) -> Iterator[Catalogue]:
         """Yield the catalogue of each library that is installed."""

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hcs_lib.registry.libraries import get_library, library_names
 
-LIBRARIES: tuple[str, ...] = library_names()
-"""Names of all libraries; each has a file `results/registry/{library}.json`."""
+
+def libraries_of(functions: Iterable[str]) -> list[str]:
+    """Return the libraries that the ids of functions belong to; each has a file `results/registry/{library}.json`.
+
+    Our own is always among them. What belongs to none is left out.
+    """
+    found = {
+        max((name for name in library_names() if function.startswith(f"{name}.")), key=len, default="hcs")
+        for function in functions
+    }
+    return sorted(found | {"hcs"})
 
 
 def library_versions(library: str) -> dict[str, str]:

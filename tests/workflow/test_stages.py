@@ -41,10 +41,10 @@ def configure(demo: Path, name: str, checkpoint: str) -> Path:
     return folder
 
 
-def run(program: Callable, folder: Path) -> None:
+def run(program: Callable, folder: Path, *arguments: str) -> None:
     done = program(
         "snakemake", "--snakefile", Path(__file__).parents[2] / "Snakefile", "--directory", folder,
-        "--configfile", folder / "config/config.yaml", "--cores", "2", cwd=folder,
+        "--configfile", folder / "config/config.yaml", "--cores", "2", *arguments, cwd=folder,
     )  # fmt: skip
     assert done.status == 0, done.text
 
@@ -88,6 +88,11 @@ def test_stages_give_what_one_stage_gives_and_redo_only_what_changed(demo: Path,
     run(program, two)
     assert tables(two) == tables(one)
     assert sorted(path.stem for path in store.glob("*.zarr")) == wells
+    # A forced run executes again, and gives the same.
+    forced = receipts(two)
+    run(program, two, "--forcerun", "execute_cpu")
+    assert all(receipts(two)[name] != receipt for name, receipt in forced.items())
+    assert tables(two) == tables(one)
     verified = program("hcs", "verify", two / "results", cwd=two)
     assert verified.status == 0, verified.text
     assert "estimate_flat_field" in (two / "results/demo/provenance/methods.md").read_text()

@@ -53,6 +53,15 @@ rule verdict:
         "hcs verdict results/{wildcards.plate} > {log:q} 2>&1 && cp {log:q} {output:q}"
 
 
+onstart:
+    # Snakemake deletes what its own rules write; the receipts of wells would keep them from being done again.
+    forced = workflow.dag_settings
+    for kind in ("cpu", "gpu"):
+        if forced.forceall or f"execute_{kind}" in forced.forcerun:
+            for folder in expand("results/{plate}", plate=PIPELINES):
+                forget(Path(folder), stages={path.name for path in Path(folder, "receipts").glob(f"s*-{kind}")})
+
+
 onsuccess:
     for path in expand("results/{plate}/verdict.txt", plate=PIPELINES):
         if Path(path).exists():

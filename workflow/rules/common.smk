@@ -8,10 +8,11 @@ from snakemake import __version__ as SNAKEMAKE
 from hcs_lib.contexts.engine import current_engine, digest_sources
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import UserError
+from hcs_lib.execution.cleaning import forget
 from hcs_lib.pipeline.loading import load_pipeline
 from hcs_lib.pipeline.settings import load_settings
 from hcs_lib.plates.indexing import snapshot
-from hcs_lib.registry.versions import LIBRARIES, library_versions
+from hcs_lib.registry.versions import libraries_of, library_versions
 
 CLONE = Path(str(workflow.current_basedir)).parents[1]
 PACKAGE = Path(sys.modules["hcs_lib"].__file__).parent
@@ -65,6 +66,13 @@ def configuration_files():
 def platemap(wildcards):
     """Return the plate's platemap, where it has one."""
     return SETTINGS.plate(wildcards.plate).platemap or []
+
+
+def registry_files(wildcards):
+    """Return what is known of the libraries that the pipeline of a plate names."""
+    steps = PIPELINES[wildcards.plate].model.steps
+    functions = [call.call for step in steps for chain in step.routes().values() for call in chain]
+    return expand("results/registry/{library}.json", library=libraries_of(functions))
 
 
 def index_options(wildcards):

@@ -1,7 +1,7 @@
 checkpoint compile:
     input:
         index="results/{plate}/index.json",
-        registry=expand("results/registry/{library}.json", library=LIBRARIES),
+        registry=registry_files,
         platemap=platemap,
     output:
         "results/{plate}/plan.json",
