@@ -25,8 +25,8 @@ def median(values: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64
         return np.full(count.squeeze(axis).shape, np.nan)
     low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis)
     high = np.take_along_axis(ordered, np.minimum(count // 2, np.maximum(count - 1, 0)), axis)
-    # Half of each first: their sum could be too large for a float. Equal halves give the value itself.
-    return (low / 2 + high / 2).squeeze(axis)
+    # Half of each first: their sum could be too large for a float. Halves of the smallest floats are 0.
+    return np.where(low == high, low, low / 2 + high / 2).squeeze(axis)
 
 
 def robust_sd(values: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:

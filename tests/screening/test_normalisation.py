@@ -127,12 +127,20 @@ def test_what_cannot_be_told_is_nan(how: Normalisation, wells: list, controls: l
     assert np.isnan(normalise(table(wells, controls, feature), how)).all()
 
 
+def test_the_median_of_the_smallest_float_is_itself() -> None:
+    assert median(np.full((1, 3), 5e-324), axis=1).tolist() == [5e-324]
+
+
 def test_no_reference_and_a_reference_of_zero() -> None:
     assert np.isnan(normalise(table(WELLS, [""] * 6, [1, 2, 3, 4, 5, 6]), Normalisation("robust_z"))).all()
     assert np.isnan(normalise(table(WELLS, CONTROLS, [0, 1, 0, 2, 0, 3]), Normalisation("percent_of_control"))).all()
 
 
-@given(st.integers(0, 6).flatmap(lambda n: arrays(np.float64, (n, 3), elements=st.floats(-1e6, 1e6) | st.just(NAN))))
+@given(
+    st.integers(0, 6).flatmap(
+        lambda n: arrays(np.float64, (n, 3), elements=st.floats(-1e6, 1e6, allow_subnormal=False) | st.just(NAN))
+    )
+)
 def test_median_is_that_of_numpy_without_its_warnings(values: np.ndarray) -> None:
     expected = [
         statistics.median(known) if (known := [value for value in column if not math.isnan(value)]) else NAN
