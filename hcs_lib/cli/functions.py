@@ -17,7 +17,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
         click.option("--all", "with_excluded", is_flag=True, help="Also what cannot be used, with the reason."),
-        click.option("--library", help="Of one library only: skimage, scipy.ndimage, hcs."),
+        click.option("--library", help="Of one library only: hcs, pyclesperanto, scipy.ndimage, skimage."),
         click.option("--registry", "folder", type=click.Path(file_okay=False, path_type=Path),
                      help="Files of a workflow, `results/registry`: they come first."),
     ):  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -18,9 +18,9 @@ from hcs_lib.core.errors import MachineError, Problem, UserError
 from hcs_lib.registry.execute import ContractExecution
 
 if TYPE_CHECKING:
-    from hcs_lib.registry.entry import FunctionEntry
+    from hcs_lib.registry.entry import FunctionEntry, Parameter
 
-PROBE_VERSION = 2
+PROBE_VERSION = 3
 """Raised whenever the probe finds anything else than before: files of another version are not used."""
 
 
@@ -81,9 +81,15 @@ class LibraryRegistryBase(ContractExecution, ABC):
         Functions that are no image functions: names common to libraries; names of this one with the reason.
     IMAGE_PARAMETERS
         Names of first parameters which are an image. Other functions are excluded.
+    HIDDEN_PARAMETERS
+        Parameters that are not the user's: devices, arrays to write into.
+    PROBE_DEFAULTS
+        Arguments for the probe by the name of the parameter, where a function has it.
     PROBE_ARGUMENTS
         Arguments for the probe by function name, where the common guesses are wrong, slow or missing:
         values, or functions of the `Sample`.
+    DEVICE, WATCHDOG_SECONDS
+        What it is probed on: `cpu`, `opencl` or `cuda`; and CPU seconds that the probe of one function may take.
     UNCOUPLE
         Arguments that may switch the coupling of slices off. The probe proves it for each function.
     """
@@ -99,7 +105,11 @@ class LibraryRegistryBase(ContractExecution, ABC):
     DEPENDENCIES: ClassVar[tuple[str, ...]] = ("numpy",)
     EXCLUSIONS: ClassVar[Mapping[str, str]] = {}
     IMAGE_PARAMETERS: ClassVar[frozenset[str]] = frozenset({"image", "input"})
+    HIDDEN_PARAMETERS: ClassVar[frozenset[str]] = frozenset()
+    PROBE_DEFAULTS: ClassVar[Mapping[str, Any]] = {}
     PROBE_ARGUMENTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    DEVICE: ClassVar[str] = "cpu"
+    WATCHDOG_SECONDS: ClassVar[float] = 10.0
     UNCOUPLE: ClassVar[tuple[Mapping[str, Any], ...]] = ()
 
     @abstractmethod
@@ -146,6 +156,12 @@ class LibraryRegistryBase(ContractExecution, ABC):
         if name in self.COMMON_EXCLUSIONS:
             return "it reads, writes or displays; it is no image function"
         return self.EXCLUSIONS.get(name)
+
+    def probe_arguments(self, name: str, parameters: Iterable[Parameter]) -> dict[str, Any]:
+        """Return what the probe gives a function beside its image, whatever its signature says."""
+        offered = {parameter.name for parameter in parameters}
+        defaults = {key: value for key, value in self.PROBE_DEFAULTS.items() if key in offered}
+        return defaults | dict(self.PROBE_ARGUMENTS.get(name, {}))
 
     def public_functions(self, module: str, only: str | None = None) -> dict[str, Callable[..., Any]]:
         """Import a module of `MODULES_TO_SCAN` and return its public functions by name.

@@ -93,7 +93,7 @@ def violations(registry: LibraryRegistryBase, entry: FunctionEntry) -> list[str]
     """Return where an entry is wrong, on data made here: other shapes, seeds and contents than the probe's."""
     subject = Subject(
         registry, registry.function(entry.target), entry.parameters,
-        registry.PROBE_ARGUMENTS.get(entry.target.partition(":")[2], {}),
+        registry.probe_arguments(entry.target.partition(":")[2], entry.parameters),
     )  # fmt: skip
     samples = {
         f"{dtype} {name}": sample

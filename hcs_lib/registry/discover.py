@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, NamedTuple
 
 from hcs_lib.registry.base import LibraryRegistryBase
@@ -41,10 +41,12 @@ def first_parameter(function: Callable[..., Any]) -> str | None:
     return parameters[0].name
 
 
-def parameters_of(function: Callable[..., Any]) -> tuple[Parameter, ...]:
-    """Return the parameters after the image that can be given by name."""
+def parameters_of(function: Callable[..., Any], hidden: Container[str] = ()) -> tuple[Parameter, ...]:
+    """Return the parameters after the image that can be given by name, but for those that are `hidden`."""
     found = []
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        if parameter.name in hidden:
+            continue
         if parameter.kind is parameter.VAR_KEYWORD:
             found.append(Parameter(parameter.name, kind="any"))
         elif parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):

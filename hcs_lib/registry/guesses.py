@@ -80,6 +80,7 @@ GUESSES: Mapping[str, Callable[[Sample], Any]] = {
     "image1": _other,
     "image1_mask": _mask,
     "image_test": _other,
+    "input_image1": _other,
     "inverse_map": _value(np.array([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0], [0.0, 0.0, 1.0]])),
     "kernel": _kernel,
     "label_img": _labels,

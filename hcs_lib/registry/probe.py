@@ -59,6 +59,7 @@ def probe_function(registry: LibraryRegistryBase, function_id: str, target: str)
         "memory_type": registry.MEMORY_TYPE,
         "target": target,
         "dependencies": registry.dependencies(),
+        "device": registry.DEVICE,
     }
     refusal = registry.refusal(name)
     if refusal:
@@ -67,13 +68,13 @@ def probe_function(registry: LibraryRegistryBase, function_id: str, target: str)
     common |= {"doc": first_line(function), "tags": _tags(function_id, registry.library_name)}
     try:
         image = first_parameter(function)
-        parameters = parameters_of(function)
+        parameters = parameters_of(function, registry.HIDDEN_PARAMETERS)
     except (TypeError, ValueError):
         return FunctionEntry(**common, excluded="it has no signature")
     common["parameters"] = parameters
     if image not in registry.IMAGE_PARAMETERS:
         return FunctionEntry(**common, excluded=f"its first argument is no image ({image or 'it takes none'})")
-    subject = Subject(registry, function, parameters, registry.PROBE_ARGUMENTS.get(name, {}))
+    subject = Subject(registry, function, parameters, registry.probe_arguments(name, parameters))
     try:
         findings = _measure(subject, image, common["tags"])
     except NeedsArgumentError as error:
@@ -186,7 +187,7 @@ def _coupling_of(subject: Subject, trial: Trial, dtype: str) -> Coupling:
             return "none"
         if _takes_for_colour(subject, trial, dtype) or _points_of_planes(trial):
             return "channel_last"
-        if not isinstance(volume, np.ndarray) or trial.planes[1].ndim == 2:
+        if not isinstance(volume, np.ndarray) or (trial.planes[1].ndim == 2 and volume.shape != shape[1:]):
             return "mixes"
     elif _independent(subject, trial):
         return "none"

@@ -82,7 +82,7 @@ def _kind_of_image(subject: Subject, image: str, good: Mapping[str, Trial], dime
             return "labels"
     if dtype == "bool" and result.dtype.kind == "b":
         return "mask"
-    if result.dtype.name in ("int32", "int64") and dtype != "int32":
+    if result.dtype.name in ("int32", "int64", "uint32") and dtype != "int32":
         seeded = _LABEL_ARGUMENTS & {parameter.name for parameter in subject.parameters}
         if seeded and _selects(sample, result):
             return "labels"
@@ -210,13 +210,14 @@ def _keeps(subject: Subject, trial: Trial, dtype: str, dimensions: int, **extra:
 def _same_modulo(narrow: np.ndarray, wide: Any) -> bool:
     """Compare what came of the same numbers as uint8 and as uint16; integers as far as uint8 can tell.
 
-    That takes sums that wrap round, and the inverse of an image, for the same.
+    That takes sums that wrap round, or end at the bounds of the dtype, and the inverse of an image, for the same.
     """
     if isinstance(wide, Failure):
         return True
     other = np.asarray(wide)
     if narrow.shape == other.shape and narrow.dtype.kind in "iu" and other.dtype.kind in "iu":
-        return not ((other.astype(np.int64) - narrow.astype(np.int64)) % 256).any()
+        difference = other.astype(np.int64) - narrow.astype(np.int64)
+        return not (difference % 256).any() or np.array_equal(narrow, np.clip(other, 0, 255))
     return same(narrow, other)
 
 

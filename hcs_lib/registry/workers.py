@@ -22,11 +22,11 @@ from hcs_lib.registry.entry import FunctionEntry
 if TYPE_CHECKING:
     from hcs_lib.registry.base import LibraryRegistryBase
 
-WATCHDOG_SECONDS = 10.0
-"""CPU seconds for each function: not wall time, so that a busy machine finds the same."""
-
 _WALL = 6.0
-"""Wall seconds for each CPU second, for a function that waits for something that never comes."""
+"""Wall seconds for each CPU second, for a function that waits for something that never comes.
+
+The watchdog counts CPU seconds, so that a busy machine finds the same.
+"""
 
 _START_SECONDS = 120.0
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
@@ -138,17 +138,19 @@ def probe_library(
     *,
     only: Collection[str] | None = None,
     workers: int = 2,
-    seconds: float = WATCHDOG_SECONDS,
+    seconds: float | None = None,
 ) -> list[FunctionEntry]:
     """Probe the candidates of a library, or those with an id in `only`; return entries in the order of their ids.
 
-    Each function has `seconds` of CPU time; one that hangs or crashes is tried once more in a fresh process.
+    Each function has `seconds` of CPU time, by default those of the library; one that hangs or crashes is tried once
+    more in a fresh process.
 
     Raises
     ------
     MachineError
         Where the library cannot be used here at all.
     """
+    limit = registry.WATCHDOG_SECONDS if seconds is None else seconds
     with Worker(registry) as scout:
         try:
             candidates = [tuple(item) for item in scout.request("discover", _START_SECONDS)]
@@ -167,7 +169,7 @@ def probe_library(
                             function_id, target = queue.popleft()
                         except IndexError:
                             return
-                        entries[function_id] = _probe(registry, worker, function_id, target, seconds)
+                        entries[function_id] = _probe(registry, worker, function_id, target, limit)
             except BaseException as error:
                 failures.append(error)
 
@@ -199,5 +201,6 @@ def _probe(
         memory_type=registry.MEMORY_TYPE,
         target=target,
         dependencies=registry.dependencies(),
+        device=registry.DEVICE,
         excluded=f"{reason} when probed",
     )

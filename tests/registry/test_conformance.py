@@ -18,6 +18,16 @@ class TestScipyNdimage(RegistryConformance):
     registry = get_library("scipy.ndimage")
 
 
+@pytest.mark.opencl
+class TestPyclesperanto(RegistryConformance):
+    registry = get_library("pyclesperanto")
+    functions = 4
+
+    @pytest.fixture(autouse=True)
+    def device(self, installed):
+        installed("pyclesperanto")
+
+
 class TestHcs(RegistryConformance):
     registry = get_library("hcs")
 

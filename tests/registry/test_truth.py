@@ -21,6 +21,16 @@ COMPLETE = bool(os.environ.get("HCS_TRUTH"))
 KEEP = {"preserve_range": True}
 AXES = {"axes": [-2, -1]}
 
+OPENCL = [
+    # id, accepts, coupling, returns, uncouple
+    ("pyclesperanto.absolute", (2, 3), "none", "image", {}),
+    ("pyclesperanto.gaussian_blur", (2, 3), "mixes", "image", {"sigma_z": 0}),
+    ("pyclesperanto.maximum_of_all_pixels", (2, 3), "mixes", "scalar", {}),
+    ("pyclesperanto.maximum_z_projection", (3,), "reduces", "image", {}),
+    ("pyclesperanto.mean_box", (2, 3), "mixes", "image", {"radius_z": 0}),
+    ("pyclesperanto.voronoi_otsu_labeling", (2, 3), "mixes", "labels", {}),
+]
+
 KNOWN = [
     # id, accepts, coupling, returns, keeps_scale, keep_scale, uncouple
     ("skimage.exposure.adjust_gamma", (2, 3), "none", "image", False, {}, {}),
@@ -74,6 +84,21 @@ def test_known_truths(known):
     assert found == known[1:]
 
 
+@pytest.mark.opencl
+@pytest.mark.parametrize("known", OPENCL, ids=lambda known: known[0])
+def test_known_truths_of_opencl(known, installed):
+    entry = installed("pyclesperanto")[known[0]]
+    assert (entry.accepts, entry.coupling, entry.returns, entry.uncouple) == known[1:]
+    assert (entry.excluded, entry.device, entry.memory_type) == (None, "opencl", "pyclesperanto")
+    assert not {"device", "output_image"} & {parameter.name for parameter in entry.parameters}
+
+
+@pytest.mark.opencl
+def test_most_functions_of_opencl_can_be_used(installed):
+    entries = installed("pyclesperanto").values()
+    assert sum(entry.excluded is None for entry in entries) >= 230
+
+
 def test_sizes_that_change():
     entry = RegistryService().entry
     resizing = ("skimage.transform.resize", "skimage.transform.downscale_local_mean", "scipy.ndimage.zoom")
@@ -108,12 +133,16 @@ def test_uncoupled_filter_does_not_see_the_next_slice():
     )
 
 
-@pytest.mark.parametrize("library", ["skimage", "scipy.ndimage"])
-def test_snapshot_is_what_a_probe_finds(library):
-    entries = RegistryService().catalogue(library).entries
+PROBED = ["skimage", "scipy.ndimage", pytest.param("pyclesperanto", marks=pytest.mark.opencl)]
+
+
+@pytest.mark.parametrize("library", PROBED)
+def test_snapshot_is_what_a_probe_finds(library, installed):
+    entries = installed(library)
     names = sorted(entries)
     if not COMPLETE:
-        names = sorted(random.Random(11).sample(names, 10))
+        # Kernels of OpenCL are compiled for each function and dtype, which takes seconds.
+        names = sorted(random.Random(11).sample(names, 4 if library == "pyclesperanto" else 10))
     fresh = probe_library(get_library(library), only=set(names))
     assert [entry.id for entry in fresh] == names
     for entry in fresh:
@@ -121,9 +150,9 @@ def test_snapshot_is_what_a_probe_finds(library):
 
 
 @pytest.mark.skipif(not COMPLETE, reason="HCS_TRUTH=1 checks every function on other data (a minute)")
-@pytest.mark.parametrize("library", ["skimage", "scipy.ndimage"])
-def test_every_contract_holds_on_other_data(library):
-    entries = [e for e in RegistryService().catalogue(library).entries.values() if e.excluded is None]
+@pytest.mark.parametrize("library", PROBED)
+def test_every_contract_holds_on_other_data(library, installed):
+    entries = [entry for entry in installed(library).values() if entry.excluded is None]
     found = {entry.id: violations(get_library(library), entry) for entry in entries}
     assert {name: problems for name, problems in found.items() if problems} == {}
 
