@@ -1,8 +1,6 @@
 """High-content-screening microscopy: from raw plates to labels, tables, quality and hits."""
 
-from importlib.metadata import PackageNotFoundError, version
+from hcs_lib.core.distributions import installed_version
 
-try:
-    __version__ = version("hcs-workflow")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
+# A source tree that was never installed has none.
+__version__ = installed_version("hcs-workflow") or "0+unknown"

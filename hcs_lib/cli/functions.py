@@ -60,11 +60,13 @@ def search(
               help="Files of a workflow, `results/registry`: they come first.")  # fmt: skip
 def show(function: str, folder: Path | None, as_json: bool) -> None:
     """Show one FUNCTION: parameters, what it does to a stack, what it returns, and a step to paste."""
+    from dataclasses import asdict
+
     from hcs_lib.registry.service import RegistryService
 
     entry = RegistryService(folder).entry(function)
     if as_json:
-        click.echo(json.dumps(entry.to_json() | {"contract": entry.contract.name}))
+        click.echo(json.dumps(asdict(entry) | {"contract": entry.contract.name}))
         return
     click.echo(f"{entry.id}  ({entry.library} {entry.version})")
     click.echo(f"  {entry.doc}\n")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 from hcs_lib.contexts.context import Engine
 from hcs_lib.core.canonical import digest, digest_file
+from hcs_lib.core.distributions import installed_version
 
 SOURCES = (
     "arrays",
@@ -32,7 +32,7 @@ DISTRIBUTIONS = ("imagecodecs", "numcodecs", "numpy", "pyarrow", "tifffile", "za
 @cache
 def current_engine() -> Engine:
     """Return the engine that is installed."""
-    versions = {name: metadata.version(name) for name in DISTRIBUTIONS}
+    versions = {name: version for name in DISTRIBUTIONS if (version := installed_version(name))}
     return Engine(digest=digest_sources(Path(__file__).parents[1]), versions=versions)
 
 

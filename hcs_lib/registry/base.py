@@ -9,11 +9,11 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hcs_lib import __version__
 from hcs_lib.core.declare import MemoryType, ProcessingContract
+from hcs_lib.core.distributions import installed_version
 from hcs_lib.core.errors import MachineError, Problem, UserError
 from hcs_lib.registry.execute import ContractExecution
 
@@ -24,13 +24,12 @@ PROBE_VERSION = 3
 """Raised whenever the probe finds anything else than before: files of another version are not used."""
 
 
-@cache
 def distribution_version(name: str) -> str:
     """Return the installed version of a distribution. Raises MachineError where it is not installed."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        raise MachineError(f"{name} is not installed. Install it, or run `make setup` again.") from None
+    version = installed_version(name)
+    if version is None:
+        raise MachineError(f"{name} is not installed. Install it, or run `make setup` again.")
+    return version
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +209,7 @@ class LibraryRegistryBase(ContractExecution, ABC):
             self.library_name: self.get_library_version(),
             **self.dependencies(),
             "numpy": distribution_version("numpy"),
-            "hcs-workflow": _own_version(),
+            "hcs-workflow": __version__,
             "probe": str(PROBE_VERSION),
         }
 
@@ -223,9 +222,3 @@ class LibraryRegistryBase(ContractExecution, ABC):
         from hcs_lib.registry.workers import probe_library
 
         return probe_library(self)
-
-
-def _own_version() -> str:
-    from hcs_lib import __version__
-
-    return __version__

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 
 from hcs_lib.core.canonical import digest
 from hcs_lib.core.files import write_json
 from hcs_lib.registry.entry import FunctionEntry
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _DAY = 86_400.0
+_FRAME = re.compile(rb'\{"digest":"([0-9a-f]{64})","registry":(.*)\}\n', re.DOTALL)
+"""What `write_library` writes around the registry: its bytes are held against the digest without writing them anew."""
 
 
 class StaleError(Exception):
@@ -33,7 +36,7 @@ def user_folder() -> Path:
 
 def snapshot_folder() -> Path:
     """Return the folder of the snapshots that ship with the package."""
-    return Path(str(resources.files("hcs_lib.registry"))) / "snapshots"
+    return Path(__file__).parent / "snapshots"
 
 
 def write_library(path: Path, library: str, versions: Mapping[str, str], entries: Iterable[FunctionEntry]) -> None:
@@ -69,12 +72,12 @@ def read_library(
         Where it is anything but the whole file of this library.
     """
     try:
-        value = json.loads(path.read_bytes())
-        body = value["registry"]
+        frame = _FRAME.fullmatch(path.read_bytes())
+        if frame is None or hashlib.sha256(frame[2] + b"\n").hexdigest() != frame[1].decode():
+            raise DamagedError("it is not whole, or was changed by hand")
+        body = json.loads(frame[2])
         if body["schema_version"] != SCHEMA_VERSION:
             raise StaleError(f"it has schema {body['schema_version']}, expected {SCHEMA_VERSION}")
-        if digest(body) != value["digest"]:
-            raise DamagedError("its content differs from its digest")
         if body["library"] != library:
             raise DamagedError(f"it is the file of {body['library']}")
         differing = _differences(body["versions"], versions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
 from hcs_lib.core.declare import Axis, Coupling, MemoryType, ProcessingContract, Returns, Rows
@@ -95,14 +95,28 @@ class FunctionEntry:
         return ProcessingContract.PURE_3D if self.accepts == (3,) else ProcessingContract.FLEXIBLE
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry as plain JSON values."""
-        return asdict(self)
+        """Return the entry as plain JSON values, without what is at its default: a catalogue is read at every start."""
+        value = _without_defaults(self)
+        if self.parameters:
+            value["parameters"] = [_without_defaults(parameter) for parameter in self.parameters]
+        return value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> FunctionEntry:
         """Read what `to_json` wrote. Raises TypeError for unknown or missing fields."""
-        fields = dict(value)
-        fields["parameters"] = tuple(Parameter(**parameter) for parameter in fields.get("parameters", ()))
-        for name in ("tags", "accepts", "special_inputs", "special_outputs"):
-            fields[name] = tuple(fields.get(name, ()))
-        return cls(**fields)
+        changed: dict[str, Any] = {name: tuple(value[name]) for name in _TUPLES & value.keys()}
+        if "parameters" in value:
+            changed["parameters"] = tuple([Parameter(**parameter) for parameter in value["parameters"]])
+        return cls(**{**value, **changed})
+
+
+_TUPLES = frozenset({"tags", "accepts", "special_inputs", "special_outputs"})
+
+
+def _without_defaults(value: FunctionEntry | Parameter) -> dict[str, Any]:
+    found = {}
+    for each in fields(value):
+        default = each.default_factory() if each.default_factory is not MISSING else each.default
+        if (content := getattr(value, each.name)) != default:
+            found[each.name] = content
+    return found

@@ -6,10 +6,11 @@ import ast
 import sys
 from collections.abc import Iterator
 from functools import cache
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 
 from hcs_lib.core.canonical import digest, digest_file
+from hcs_lib.core.distributions import installed_version
 
 
 @cache
@@ -29,8 +30,8 @@ def dependencies(module: str, package: str) -> dict[str, str]:
     """Return the installed versions of the distributions which those sources import, by name."""
     own = package.partition(".")[0]
     tops = {name.partition(".")[0] for source in _closure(module, package) for name in _imports(source)}
-    names = {_distribution(top) for top in tops - {own} - sys.stdlib_module_names}
-    return {name: metadata.version(name) for name in sorted(name for name in names if name)}
+    names = {name for top in tops - {own} - sys.stdlib_module_names if (name := _distribution(top))}
+    return {name: version for name in sorted(names) if (version := installed_version(name))}
 
 
 @cache
@@ -82,12 +83,11 @@ def _source(module: str) -> Path:
 
 def _distribution(top: str) -> str | None:
     """Return the distribution that a top-level module is from, None where it is not installed."""
-    try:
-        return metadata.distribution(top).name
-    except metadata.PackageNotFoundError:
-        return next(iter(_by_module().get(top, ())), None)
+    return top if installed_version(top) else next(iter(_by_module().get(top, ())), None)
 
 
 @cache
 def _by_module() -> dict[str, list[str]]:
+    from importlib import metadata
+
     return dict(metadata.packages_distributions())
