@@ -13,7 +13,7 @@ from hcs_lib.core.canonical import digest
 from hcs_lib.core.files import write_json
 from hcs_lib.registry.entry import FunctionEntry
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _DAY = 86_400.0
 
 
