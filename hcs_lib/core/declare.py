@@ -62,6 +62,7 @@ class Declaration:
     columns: str | None
     rows: Rows
     uncouple: Mapping[str, Any] = field(default_factory=dict)
+    generic: bool = False
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -85,6 +86,7 @@ def image_function(
     columns: str | None = None,
     rows: Rows = "objects",
     uncouple: Mapping[str, Any] | None = None,
+    generic: bool = False,
 ) -> Callable[[F], F]:
     """Declare a public function as an image function of the registry. The function itself is unchanged.
 
@@ -121,12 +123,15 @@ def image_function(
         What the rows of a table are: objects, or sites, of which a call gives one row.
     uncouple
         Arguments that switch the coupling of slices off.
+    generic
+        Whether it takes CuPy arrays as it takes those of NumPy, and gives what it was given: it calls nothing but
+        functions of NumPy that hand over to CuPy, and operators. It then runs where its image lies.
     """
     if not accepts or not set(accepts) <= {2, 3}:
         raise ValueError(f"accepts must be (2,), (3,) or (2, 3), not {accepts!r}")
     declaration = Declaration(
         accepts, returns, coupling, memory_type, axis, special_inputs, special_outputs,
-        dtypes, keeps_scale, tags, columns, rows, dict(uncouple or {}),
+        dtypes, keeps_scale, tags, columns, rows, dict(uncouple or {}), generic,
     )  # fmt: skip
 
     def mark(func: F) -> F:

@@ -93,6 +93,7 @@ class HcsRegistry(LibraryRegistryBase):
             special_outputs=declared.special_outputs,
             columns=declared.columns,
             rows=declared.rows,
+            generic=declared.generic,
             origin="declared",
             source_digest=digest_,
             dependencies=dependencies(module, _PACKAGE),
