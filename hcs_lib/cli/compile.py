@@ -33,9 +33,11 @@ def compile_command(
     from hcs_lib.core.errors import Problem, UserError
     from hcs_lib.pipeline.located import read_yaml
     from hcs_lib.pipeline.settings import load_settings
+    from hcs_lib.registry.extensions import allow
 
     document = read_yaml(config_file)
     settings = load_settings(document.value, config_file.absolute().parent, document.source, results.absolute())
+    allow(settings.registry.modules, config_file.absolute().parent)
     problems: list[Problem] = []
     for plate in [settings.plate(name) for name in plates] or settings.plates:
         try:

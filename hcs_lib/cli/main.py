@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 
 import click
 
@@ -48,12 +49,19 @@ class _Lazy(click.Group):
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="hcs-workflow")
-def cli() -> None:
+@click.option("--module", "modules", multiple=True, metavar="M",
+              help="A Python module with functions of your own, in this folder or installed, as `registry: modules` "
+                   "of a configuration names it (may be given several times).")  # fmt: skip
+def cli(modules: tuple[str, ...]) -> None:
     """High-content screening, from raw plates to labels, tables, quality control and hits.
 
     Each command does what one rule of the workflow does. Exit status: 0 done; 1 more failed wells than
     allowed; 2 the input is wrong; 3 the machine failed.
     """
+    if modules:
+        from hcs_lib.registry.extensions import allow
+
+        allow(modules, Path.cwd())
 
 
 def main() -> None:

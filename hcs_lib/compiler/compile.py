@@ -63,8 +63,11 @@ def compile_plate(
     UserError
         With every problem of every well.
     """
+    from hcs_lib.registry.libraries import get_library
     from hcs_lib.registry.service import RegistryService
 
+    for module in settings.registry.modules:
+        get_library(module).get_library_object()
     index = _load_index(results / plate.name / "index.json", plate.name)
     pipeline = load_pipeline(plate.pipeline)
     service = RegistryService(registry or results / "registry")

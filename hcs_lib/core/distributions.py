@@ -1,4 +1,4 @@
-"""Versions of installed distributions, without the 30 ms that importing `importlib.metadata` costs."""
+"""Versions and entry points of installed distributions, without the 30 ms that importing `importlib.metadata` costs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,34 @@ def installed_version(name: str) -> str | None:
 
 @cache
 def _versions(folder: str) -> dict[str, str]:
-    found = {}
-    with suppress(OSError):
-        for entry in os.listdir(folder or "."):
-            if entry.endswith(".dist-info"):
-                name, _, version = entry.removesuffix(".dist-info").rpartition("-")
-                found[_normalise(name)] = version
+    split = (info.removesuffix(".dist-info").rpartition("-") for info in _infos(folder))
+    return {_normalise(name): version for name, _, version in split}
+
+
+@cache
+def _infos(folder: str) -> tuple[str, ...]:
+    try:
+        return tuple(sorted(entry.name for entry in os.scandir(folder or ".") if entry.name.endswith(".dist-info")))
+    except OSError:
+        return ()
+
+
+@cache
+def entry_points(group: str) -> dict[str, str]:
+    """Return name → target of the entry points of a group; where two distributions have one name, the first counts."""
+    found: dict[str, str] = {}
+    for folder in dict.fromkeys(sys.path):
+        for info in _infos(folder):
+            path = os.path.join(folder, info, "entry_points.txt")  # noqa: PTH118 — at every start, for every distribution
+            with suppress(OSError), open(path, encoding="utf-8") as file:  # noqa: PTH123
+                text = file.read()
+                if f"[{group}]" in text:
+                    from configparser import ConfigParser
+
+                    parser = ConfigParser(delimiters="=", interpolation=None)
+                    parser.optionxform = str  # type: ignore[method-assign,assignment]
+                    parser.read_string(text)
+                    found = {**parser[group], **found}
     return found
 
 

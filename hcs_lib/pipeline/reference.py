@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from hcs_lib.core.files import update_atomic
 from hcs_lib.pipeline.models import FunctionCall, Override, Pipeline, Step
 from hcs_lib.pipeline.screen import Hits, Normalise, Screen
-from hcs_lib.pipeline.settings import Config, PlateRow, QcFlags, QcGate
+from hcs_lib.pipeline.settings import Config, PlateRow, QcFlags, QcGate, RegistrySettings
 
 SCHEMAS: Mapping[str, type[BaseModel]] = {"config": Config, "pipeline": Pipeline, "plates": PlateRow}
 """File of each schema and its model; that of the table of plates is for one row."""
@@ -30,6 +30,7 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "override": Override,
     "qc_flags": QcFlags,
     "qc_gate": QcGate,
+    "registry": RegistrySettings,
     "screen": Screen,
     "normalise": Normalise,
     "hits": Hits,
@@ -119,6 +120,7 @@ _TITLES = {
     "Override": "[override](#overrides)",
     "QcFlags": "[keys](#flags-and-the-gate)",
     "QcGate": "[keys](#flags-and-the-gate)",
+    "RegistrySettings": "[keys](#functions-of-your-own)",
     "Screen": "[keys](#what-is-computed-from-wells)",
     "Normalise": "[keys](#normalised-features)",
     "Hits": "[keys](#hits)",

@@ -48,6 +48,20 @@ class QcGate(Model):
     """The flags that count. By default all."""
 
 
+_ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
+
+
+class RegistrySettings(Model):
+    """Where functions come from, beside the libraries that are installed."""
+
+    modules: tuple[_ModuleName, ...] = ()
+    """Python modules with functions of your own, declared with `image_function`: `filters` for a file `filters.py`
+    beside the configuration, or what is installed. The functions go by the name of the module, `filters.sharpen`."""
+    max_age_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 7.0
+    """How old a library's measurements in your own cache may be before it is probed anew. What a workflow has
+    written into its results does not age."""
+
+
 class Config(Model):
     """The keys of `config.yaml`. Every path is relative to the file that names it."""
 
@@ -74,6 +88,8 @@ class Config(Model):
     """How a raw file is known again: by size and time stamp, or by a hash of its bytes."""
     screen: Screen = Screen()
     """What is computed [from the wells of a plate](#what-is-computed-from-wells)."""
+    registry: RegistrySettings = RegistrySettings()
+    """[Functions of your own](#functions-of-your-own), and how long measurements of libraries are kept."""
 
 
 class PlateRow(Model):
@@ -119,6 +135,7 @@ class Settings(Model):
     screen: Screen = Screen()
     qc_flags: QcFlags = Field(default_factory=QcFlags)
     qc_gate: QcGate | None = None
+    registry: RegistrySettings = RegistrySettings()
 
     def plate(self, name: str) -> PlateSettings:
         """Return a plate by name; a UserError offers the nearest."""
@@ -149,7 +166,8 @@ def load_settings(config: dict[str, Any], base: Path, source: str, results: Path
         With everything that is wrong in both files.
     """
     document = Document(source, config, _lines(base / source))
-    settings = validate(Config, document, {"screen": Screen, **PARTS, "qc_flags": QcFlags, "qc_gate": QcGate})
+    settings = validate(Config, document, {"screen": Screen, **PARTS, "qc_flags": QcFlags, "qc_gate": QcGate,
+                                          "registry": RegistrySettings})  # fmt: skip
     table = base / settings.plates
     rows = _read_rows(table, document.where("plates"))
     problems: list[Problem] = []

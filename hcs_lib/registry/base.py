@@ -32,6 +32,10 @@ def distribution_version(name: str) -> str:
     return version
 
 
+Progress = Callable[[int, int], None]
+"""Told how many functions are probed, and of how many."""
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionMetadata:
     """A usable function of a library, ready to be called; `func` imports its library when first called."""
@@ -70,6 +74,8 @@ class LibraryRegistryBase(ContractExecution, ABC):
         As pipelines and files name it, `scipy.ndimage`: the first part of every function's id.
     MODULES_TO_SCAN
         Modules whose public functions are candidates. Nothing outside them is ever called.
+    probed
+        Whether functions are measured; otherwise they are declared, and reading that costs little.
     MEMORY_TYPE, FLOAT_DTYPE
         The array type it takes, and the name of its float type: that of the first probe image.
     DTYPES
@@ -97,6 +103,7 @@ class LibraryRegistryBase(ContractExecution, ABC):
         {"imread", "imsave", "load", "save", "read", "write", "show", "imshow", "plot", "display", "view", "visualize"}
     )
     library_name: ClassVar[str]
+    probed: ClassVar[bool] = True
     MODULES_TO_SCAN: ClassVar[Sequence[str]]
     MEMORY_TYPE: ClassVar[MemoryType]
     FLOAT_DTYPE: ClassVar[str]
@@ -217,8 +224,8 @@ class LibraryRegistryBase(ContractExecution, ABC):
         """Return the versions of `DEPENDENCIES`."""
         return {name: distribution_version(name) for name in self.DEPENDENCIES}
 
-    def build(self) -> list[FunctionEntry]:
+    def build(self, progress: Progress | None = None) -> list[FunctionEntry]:
         """Find and measure every candidate, in worker processes; return entries in the order of their ids."""
         from hcs_lib.registry.workers import probe_library
 
-        return probe_library(self)
+        return probe_library(self, progress=progress)

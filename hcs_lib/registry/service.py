@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from hcs_lib.core.errors import MachineError, Problem, UserError, nearest
-from hcs_lib.registry import cache
-from hcs_lib.registry.base import FunctionMetadata, LazyFunction, LibraryRegistryBase
+from hcs_lib.registry import cache, extensions
+from hcs_lib.registry.base import FunctionMetadata, LazyFunction, LibraryRegistryBase, Progress
 from hcs_lib.registry.entry import FunctionEntry
 from hcs_lib.registry.libraries import get_library, library_names
 
@@ -70,14 +70,14 @@ class RegistryService:
         library = self._library_of(function_id)
         entry = None if library is None else self.catalogue(library).entries.get(function_id)
         if entry is None:
-            hint = nearest(function_id, self._names_on_file())
+            hint = nearest(function_id, self.entries())
             raise UserError(Problem("registry", f"There is no function {function_id!r}.", hint))
         if entry.excluded is not None:
             raise UserError(Problem("registry", f"{function_id!r} cannot be used: {entry.excluded}."))
         return entry
 
     def entries(self) -> Mapping[str, FunctionEntry]:
-        """Return every usable function of the libraries that are installed, by id."""
+        """Return every usable function of the `catalogues`, by id."""
         return {
             entry.id: entry
             for catalogue in self.catalogues()
@@ -85,22 +85,24 @@ class RegistryService:
             if entry.excluded is None
         }
 
-    def _names_on_file(self) -> Iterator[str]:
-        """Yield the usable functions of libraries that need not be probed for that."""
-        for library in library_names():
-            try:
-                found = self._catalogues.get(library) or self.look_up(library)
-            except MachineError:
-                continue
-            yield from (name for name, entry in (found.entries if found else {}).items() if entry.excluded is None)
-
     def catalogues(self) -> Iterator[Catalogue]:
-        """Yield the catalogue of each library that is installed."""
+        """Yield the catalogue of each library that can be used, without probing any.
+
+        What is not probed yet, and what cannot be loaded, is said so on the log.
+        """
         for library in library_names():
             try:
-                yield self.catalogue(library)
+                registry = get_library(library)
+                found = self._catalogues.get(library) or self.look_up(library)
+                if found is None and registry.probed:
+                    _log.warning("%s %s is not probed yet: `hcs registry build %s`.",
+                                 library, registry.get_library_version(), library)  # fmt: skip
+                    continue
+                yield self._catalogues.setdefault(library, found or self.probe(library))
             except MachineError as error:
-                _log.info("%s", error)
+                _log.log(logging.WARNING if library in extensions.names() else logging.INFO, "%s", error)
+            except UserError as error:
+                _log.warning("%s", error)
 
     def get_all_functions_with_metadata(self) -> dict[str, FunctionMetadata]:
         """Return every usable function, ready to be called; its library is imported at the first call."""
@@ -148,12 +150,12 @@ class RegistryService:
                 return Catalogue(library, entries, source, path)
         return None
 
-    def probe(self, library: str) -> Catalogue:
+    def probe(self, library: str, progress: Progress | None = None) -> Catalogue:
         """Build the entries of a library anew, and keep them in the user's cache."""
         registry = get_library(library)
-        if library != "hcs":
-            _log.warning("Probing %s %s; this takes up to a minute.", library, registry.get_library_version())
-        entries = registry.build()
+        if registry.probed:
+            _log.warning("Probing %s %s; this takes a minute or more.", library, registry.get_library_version())
+        entries = registry.build(progress)
         path = cache.user_folder() / f"{library}.json"
         try:
             cache.write_library(path, library, registry.versions(), entries)

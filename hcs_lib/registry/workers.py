@@ -20,7 +20,7 @@ from hcs_lib.core.errors import MachineError
 from hcs_lib.registry.entry import FunctionEntry
 
 if TYPE_CHECKING:
-    from hcs_lib.registry.base import LibraryRegistryBase
+    from hcs_lib.registry.base import LibraryRegistryBase, Progress
 
 _WALL = 6.0
 """Wall seconds for each CPU second, for a function that waits for something that never comes.
@@ -139,6 +139,7 @@ def probe_library(
     only: Collection[str] | None = None,
     workers: int = 2,
     seconds: float | None = None,
+    progress: Progress | None = None,
 ) -> list[FunctionEntry]:
     """Probe the candidates of a library, or those with an id in `only`; return entries in the order of their ids.
 
@@ -158,6 +159,7 @@ def probe_library(
             registry.get_library_object()
             raise MachineError(f"{registry.library_name} cannot be probed: {error}.") from None
         queue = deque(item for item in candidates if only is None or item[0] in only)
+        total = len(queue)
         entries: dict[str, FunctionEntry] = {}
         failures: list[BaseException] = []
 
@@ -170,6 +172,8 @@ def probe_library(
                         except IndexError:
                             return
                         entries[function_id] = _probe(registry, worker, function_id, target, limit)
+                        if progress:
+                            progress(len(entries), total)
             except BaseException as error:
                 failures.append(error)
 

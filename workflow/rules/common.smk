@@ -12,6 +12,7 @@ from hcs_lib.execution.cleaning import forget
 from hcs_lib.pipeline.loading import load_pipeline
 from hcs_lib.pipeline.settings import load_settings
 from hcs_lib.plates.indexing import snapshot
+from hcs_lib.registry.extensions import allow
 from hcs_lib.registry.versions import libraries_of, library_versions
 
 CLONE = Path(str(workflow.current_basedir)).parents[1]
@@ -43,6 +44,7 @@ def read_configuration():
 
 
 SETTINGS, PIPELINES = read_configuration()
+allow(SETTINGS.registry.modules, SOURCE.parent)
 
 
 def code(*packages):
@@ -53,7 +55,7 @@ def code(*packages):
 def settings_of(wildcards):
     """Return the settings that one plate depends on, as plain data: where they change, it is compiled anew."""
     plate = SETTINGS.plate(wildcards.plate)
-    return SETTINGS.model_copy(update={"plates": (plate,)}).model_dump(mode="json", exclude={"screen"})
+    return SETTINGS.model_copy(update={"plates": (plate,)}).model_dump(mode="json", exclude={"registry", "screen"})
 
 
 def configuration_files():

@@ -13,7 +13,8 @@ rule registry:
         gpu=0,
     params:
         versions=lambda wildcards: library_versions(wildcards.library),
+        age=SETTINGS.registry.max_age_days,
     message:
         "Functions of {wildcards.library}"
     shell:
-        "hcs registry build {wildcards.library} --output {output:q} > {log:q} 2>&1"
+        "hcs registry build {wildcards.library} --max-age-days {params.age} --output {output:q} > {log:q} 2>&1"

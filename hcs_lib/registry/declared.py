@@ -1,0 +1,176 @@
+"""Libraries whose functions are declared, by `image_function`, and not probed: our own, and modules of users."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from importlib import import_module, util
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hcs_lib.core.canonical import digest, digest_file
+from hcs_lib.core.declare import DECLARATION, Declaration, MemoryType
+from hcs_lib.core.errors import HcsError, MachineError, Problem, UserError
+from hcs_lib.registry.base import LibraryRegistryBase, Progress
+from hcs_lib.registry.entry import FunctionEntry
+from hcs_lib.registry.sources import dependencies, source_digest
+
+_DTYPES = (
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64",
+)  # fmt: skip
+
+
+class DeclaredLibrary(LibraryRegistryBase):
+    """The functions of a module, or of the modules of a package, that carry a `Declaration`.
+
+    The version of a function is the digest of its sources.
+
+    Parameters
+    ----------
+    package
+        The importable name of the module or package.
+    library_name
+        What the ids of its functions begin with; by default the name of the package.
+    """
+
+    probed = False
+    MEMORY_TYPE: ClassVar[MemoryType] = "numpy"
+    FLOAT_DTYPE = "float32"
+    IMAGE_PARAMETERS = frozenset({"image", "labels", "stack"})
+
+    def __init__(self, package: str, library_name: str = "") -> None:
+        self.package = package
+        # Of one library here, of a class where libraries are probed.
+        self.library_name = library_name or package  # type: ignore[misc]
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        """Source files by module."""
+        try:
+            spec = util.find_spec(self.package)
+        except (ImportError, ValueError) as error:
+            raise self._unusable(error) from error
+        if spec is None or spec.origin is None:
+            raise self._unusable("there is none")
+        root = Path(spec.origin)
+        if spec.submodule_search_locations is None:
+            return {self.package: root}
+        inside = {f"{self.package}.{module.name}": root.parent / f"{module.name}.py"
+                  for module in pkgutil.iter_modules([str(root.parent)]) if not module.ispkg}  # fmt: skip
+        return {self.package: root, **inside}
+
+    @property
+    def MODULES_TO_SCAN(self) -> tuple[str, ...]:  # type: ignore[override]  # noqa: N802
+        """The modules of the package."""
+        return tuple(self._files)
+
+    def get_library_version(self) -> str:
+        """Return a digest of all sources: one that changes whenever any of the functions may have changed."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        module, *others = self._files
+        if not others:
+            return source_digest(module, module)
+        root = self._files[module].parent
+        return digest({file.relative_to(root).as_posix(): digest_file(file) for file in sorted(root.rglob("*.py"))})
+
+    def get_library_object(self) -> Any:
+        """Import the package and return it. Raises UserError where that fails: somebody named it."""
+        try:
+            return import_module(self.package)
+        except Exception as error:
+            # Whatever a stranger's module raises must not take the other libraries with it.
+            raise self._unusable(error) from error
+
+    def identify(self, module: str, name: str) -> str:
+        """Return the library's name and the function's: which module it lives in is its author's to change."""
+        return f"{self.library_name}.{name}"
+
+    def public_functions(self, module: str, only: str | None = None) -> dict[str, Callable[..., Any]]:
+        """Return the functions of a module that are declared there."""
+        try:
+            found = super().public_functions(module, only)
+        except Exception as error:
+            raise self._unusable(error) from error
+        return {
+            name: function
+            for name, function in found.items()
+            if hasattr(function, DECLARATION) and function.__module__ == module
+        }
+
+    def check(self, target: str, version: str, source_digest_: str | None) -> None:
+        """Refuse a function whose sources are not those that it was compiled with."""
+        installed = source_digest(target.partition(":")[0], self.package)
+        if source_digest_ != installed:
+            compiled = (source_digest_ or "none")[:12]
+            raise MachineError(
+                f"{target}: its source differs from what was compiled for (digest {compiled}, here {installed[:12]}). "
+                "Run `hcs compile` again."
+            )
+
+    def build(self, progress: Progress | None = None) -> list[FunctionEntry]:
+        """Read the declarations; nothing is called.
+
+        Raises
+        ------
+        UserError
+            Where two modules of the package declare a function of one name.
+        """
+        from hcs_lib.registry.discover import candidates
+
+        found = candidates(self)
+        targets: dict[str, list[str]] = {}
+        for function_id, target in found:
+            targets.setdefault(function_id, []).append(target)
+        twice = [Problem(function_id, f"Declared twice: {' and '.join(places)}.", "Give one of them another name.")
+                 for function_id, places in targets.items() if len(places) > 1]  # fmt: skip
+        if twice:
+            raise UserError(twice)
+        return [self._entry(*candidate) for candidate in found]
+
+    def _entry(self, function_id: str, target: str) -> FunctionEntry:
+        from hcs_lib.registry.discover import first_line, parameters_of
+
+        module, _, _ = target.partition(":")
+        function = self.function(target)
+        declared: Declaration = getattr(function, DECLARATION)
+        digest_ = source_digest(module, self.package)
+        return FunctionEntry(
+            id=function_id,
+            library=self.library_name,
+            version=digest_[:12],
+            memory_type=declared.memory_type,
+            target=target,
+            parameters=parameters_of(function),
+            doc=first_line(function),
+            tags=tuple(sorted(declared.tags)),
+            accepts=declared.accepts,
+            coupling=declared.coupling,
+            uncouple=dict(declared.uncouple),
+            returns=declared.returns,
+            dtypes=_expand(declared.dtypes),
+            keeps_scale=declared.keeps_scale,
+            axis=declared.axis,
+            special_inputs=declared.special_inputs,
+            special_outputs=declared.special_outputs,
+            columns=declared.columns,
+            rows=declared.rows,
+            generic=declared.generic,
+            origin="declared",
+            source_digest=digest_,
+            dependencies=dependencies(module, self.package),
+        )
+
+    def _unusable(self, why: object) -> HcsError:
+        reason = f"{type(why).__name__}: {why}" if isinstance(why, BaseException) else why
+        return UserError(Problem(f"module {self.package}", f"It cannot be imported ({reason}).",
+                                 "Put it beside the configuration, or install it."))  # fmt: skip
+
+
+def _expand(dtypes: Mapping[str, str] | str) -> dict[str, str]:
+    if isinstance(dtypes, str):
+        return {dtype: dtype if dtypes == "same" else dtypes for dtype in _DTYPES}
+    return dict(dtypes)
