@@ -13,6 +13,7 @@ from hcs_lib.registry import cache, extensions
 from hcs_lib.registry.base import FunctionMetadata, LazyFunction, LibraryRegistryBase, Progress
 from hcs_lib.registry.entry import FunctionEntry
 from hcs_lib.registry.libraries import get_library, library_names
+from hcs_lib.registry.search import Query
 
 Source = Literal["workflow", "user", "snapshot", "probe"]
 
@@ -84,6 +85,27 @@ class RegistryService:
             for entry in catalogue.entries.values()
             if entry.excluded is None
         }
+
+    def search(self, query: Query, *, with_excluded: bool = False) -> list[FunctionEntry]:
+        """Return the functions that a query matches, by id; with `with_excluded` also those that cannot be used.
+
+        Raises
+        ------
+        UserError
+            Where the query names a library that there is not.
+        MachineError
+            Where it names one that is not installed or cannot be used here.
+        """
+        catalogues = self.catalogues() if query.library is None else [self.catalogue(query.library)]
+        return sorted(
+            (
+                entry
+                for catalogue in catalogues
+                for entry in catalogue.entries.values()
+                if (with_excluded or entry.excluded is None) and query.matches(entry)
+            ),
+            key=lambda entry: entry.id,
+        )
 
     def catalogues(self) -> Iterator[Catalogue]:
         """Yield the catalogue of each library that can be used, without probing any.
