@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hcs_lib.cli.snapshots import infer, snapshot
 from hcs_lib.core.errors import MachineError, UserError
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 @click.group()
 def registry() -> None:
     """Functions of the installed libraries: which there are, and how each behaves."""
+
+
+registry.add_command(snapshot)
+registry.add_command(infer)
 
 
 @registry.command()
@@ -101,6 +106,7 @@ def status(folder: Path | None, as_json: bool) -> None:
     table = Table("Library", "Version", "Usable", "Excluded", "Known from", box=None)
     for row in rows:
         known = _SOURCES[row["source"]] if row["valid"] else row["message"]
+        known += ", inferred" if row["inferred"] else ""
         counts = [str(row["usable"]), str(row["excluded"])] if row["valid"] else ["", ""]
         table.add_row(row["library"], (row["version"] or "")[:12], *counts, known)
     Console().print(table)
@@ -111,10 +117,10 @@ def _status_of(service: RegistryService, library: str) -> dict[str, Any]:
 
     row: dict[str, Any] = {
         "library": library, "version": None, "valid": False, "source": None, "path": None,
-        "usable": None, "excluded": None, "message": "",
+        "usable": None, "excluded": None, "inferred": False, "message": "",
     }  # fmt: skip
     try:
-        row["version"] = get_library(library).get_library_version()
+        row["version"] = get_library(library).versions()[library]
         found = service.look_up(library)
     except MachineError as error:
         return row | {"message": str(error)}
@@ -124,4 +130,5 @@ def _status_of(service: RegistryService, library: str) -> dict[str, Any]:
     return row | {
         "valid": True, "source": found.source, "path": str(found.path),
         "usable": usable, "excluded": len(found.entries) - usable,
+        "inferred": any(entry.origin == "inferred" for entry in found.entries.values()),
     }  # fmt: skip

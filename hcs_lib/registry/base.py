@@ -24,11 +24,25 @@ PROBE_VERSION = 3
 """Raised whenever the probe finds anything else than before: files of another version are not used."""
 
 
+_VARIANTS: Mapping[str, tuple[str, ...]] = {
+    "cucim": ("cucim-cu12", "cucim-cu13"),
+    "cupy": ("cupy-cuda12x", "cupy-cuda13x", "cupy"),
+}
+"""Distributions that a library comes in, one for each version of CUDA."""
+
+
+def variants_of(name: str) -> tuple[str, ...]:
+    """Return the distributions that a library may come in."""
+    return _VARIANTS.get(name, (name,))
+
+
 def distribution_version(name: str) -> str:
     """Return the installed version of a distribution. Raises MachineError where it is not installed."""
-    version = installed_version(name)
+    found = map(installed_version, variants_of(name))
+    version = next((version for version in found if version is not None), None)
     if version is None:
-        raise MachineError(f"{name} is not installed. Install it, or run `make setup` again.")
+        extras = " EXTRAS=cuda12" if name in _VARIANTS else ""
+        raise MachineError(f"{name} is not installed. Install it, or run `make setup{extras}` again.")
     return version
 
 
@@ -97,6 +111,8 @@ class LibraryRegistryBase(ContractExecution, ABC):
         What it is probed on: `cpu`, `opencl` or `cuda`; and CPU seconds that the probe of one function may take.
     UNCOUPLE
         Arguments that may switch the coupling of slices off. The probe proves it for each function.
+    TWIN
+        Of a library on the GPU that mirrors one on the CPU: how its ids begin, and how those of the other do.
     """
 
     COMMON_EXCLUSIONS: ClassVar[frozenset[str]] = frozenset(
@@ -117,6 +133,7 @@ class LibraryRegistryBase(ContractExecution, ABC):
     DEVICE: ClassVar[str] = "cpu"
     WATCHDOG_SECONDS: ClassVar[float] = 10.0
     UNCOUPLE: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    TWIN: ClassVar[tuple[str, str] | None] = None
 
     @abstractmethod
     def get_library_version(self) -> str:

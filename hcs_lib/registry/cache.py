@@ -19,6 +19,9 @@ _DAY = 86_400.0
 _FRAME = re.compile(rb'\{"digest":"([0-9a-f]{64})","registry":(.*)\}\n', re.DOTALL)
 """What `write_library` writes around the registry: its bytes are held against the digest without writing them anew."""
 
+_VERSIONS = re.compile(rb'"versions":(\{[^{}]*\})\}\}\n\Z')
+"""How such a file ends: its keys are sorted."""
+
 
 class StaleError(Exception):
     """The file is whole, but for other versions or too old: nothing is wrong, it is only not used."""
@@ -37,6 +40,15 @@ def user_folder() -> Path:
 def snapshot_folder() -> Path:
     """Return the folder of the snapshots that ship with the package."""
     return Path(__file__).parent / "snapshots"
+
+
+def snapshot_versions(library: str) -> dict[str, str] | None:
+    """Return the versions that the shipped snapshot of a library is of; None where there is none."""
+    try:
+        tail = _VERSIONS.search((snapshot_folder() / f"{library}.json").read_bytes())
+    except OSError:
+        return None
+    return None if tail is None else dict(json.loads(tail[1]))
 
 
 def write_library(path: Path, library: str, versions: Mapping[str, str], entries: Iterable[FunctionEntry]) -> None:

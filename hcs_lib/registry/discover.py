@@ -56,7 +56,7 @@ def parameters_of(function: Callable[..., Any], hidden: Container[str] = ()) -> 
                 Parameter(
                     parameter.name,
                     required=required,
-                    default=None if required else _json(parameter.default),
+                    default=None if required else json_or_none(parameter.default),
                     annotation="" if annotation is parameter.empty else inspect.formatannotation(annotation),
                 )
             )
@@ -64,15 +64,25 @@ def parameters_of(function: Callable[..., Any], hidden: Container[str] = ()) -> 
 
 
 def first_line(function: Callable[..., Any]) -> str:
-    """Return the first sentence-like line of a docstring, joined where it runs over two lines."""
-    paragraph = (inspect.getdoc(function) or "").partition("\n\n")[0]
-    return " ".join(paragraph.split())
+    """Return the first paragraph of a function's docstring in one line."""
+    return summary_of(inspect.getdoc(function))
 
 
-def _json(value: Any) -> Any:
+def summary_of(docstring: str | None) -> str:
+    """Return the first paragraph of a docstring in one line."""
+    return " ".join((docstring or "").partition("\n\n")[0].split())
+
+
+def tags_of(function_id: str, library: str) -> tuple[str, ...]:
+    """Return the words that a function's id is made of, but for its library."""
+    words = function_id.removeprefix(f"{library}.").replace(".", "_").split("_")
+    return tuple(sorted({word for word in words if len(word) > 1}))
+
+
+def json_or_none(value: Any) -> Any:
     """Return a default as JSON, or None where it is none (arrays, functions, infinity)."""
     if isinstance(value, (list, tuple)):
-        items = [_json(item) for item in value]
+        items = [json_or_none(item) for item in value]
         return None if any(item is None for item in items) else items
     if isinstance(value, float) and type(value) is float:
         return value if math.isfinite(value) else None

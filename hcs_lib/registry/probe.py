@@ -15,7 +15,7 @@ from hcs_lib.core.declare import Coupling
 from hcs_lib.registry import results
 from hcs_lib.registry.base import LibraryRegistryBase
 from hcs_lib.registry.calls import Failure, Subject, is_informative, same, stacked
-from hcs_lib.registry.discover import first_line, first_parameter, parameters_of
+from hcs_lib.registry.discover import first_line, first_parameter, parameters_of, tags_of
 from hcs_lib.registry.entry import FunctionEntry, Parameter
 from hcs_lib.registry.guesses import ATTEMPTS, NeedsArgumentError, annotate_numbers
 from hcs_lib.registry.samples import Sample, make_noise, make_sample
@@ -65,7 +65,7 @@ def probe_function(registry: LibraryRegistryBase, function_id: str, target: str)
     if refusal:
         return FunctionEntry(**common, excluded=refusal)
     function = registry.public_functions(module)[name]
-    common |= {"doc": first_line(function), "tags": _tags(function_id, registry.library_name)}
+    common |= {"doc": first_line(function), "tags": tags_of(function_id, registry.library_name)}
     try:
         image = first_parameter(function)
         parameters = parameters_of(function, registry.HIDDEN_PARAMETERS)
@@ -80,11 +80,6 @@ def probe_function(registry: LibraryRegistryBase, function_id: str, target: str)
     except NeedsArgumentError as error:
         return FunctionEntry(**common, excluded=f"needs argument {error}")
     return FunctionEntry(**common | findings)
-
-
-def _tags(function_id: str, library: str) -> tuple[str, ...]:
-    words = function_id.removeprefix(f"{library}.").replace(".", "_").split("_")
-    return tuple(sorted({word for word in words if len(word) > 1}))
 
 
 def _measure(subject: Subject, image: str, tags: tuple[str, ...]) -> dict[str, Any]:
