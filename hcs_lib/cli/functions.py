@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
+
+from hcs_lib.cli.tables import print_table
+from hcs_lib.core.declare import MemoryType, ProcessingContract, Returns
 
 if TYPE_CHECKING:
     from hcs_lib.registry.entry import FunctionEntry
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    for option in reversed((
+        click.option("--library", metavar="L", help="Of one library only, as `hcs registry status` names it."),
+        click.option("--contract", type=click.Choice([contract.name for contract in ProcessingContract]),
+                     help="With this contract: what they take, planes or stacks."),
+        click.option("--returns", type=click.Choice(get_args(Returns)), help="That return this."),
+        click.option("--memory-type", type=click.Choice(get_args(MemoryType)), help="That take arrays of this kind."),
+        click.option("--tag", metavar="T", help="With this tag, which is a word of their name or subject."),
         click.option("--all", "with_excluded", is_flag=True, help="Also what cannot be used, with the reason."),
-        click.option("--library", help="Of one library only: hcs, pyclesperanto, scipy.ndimage, skimage."),
-        click.option("--registry", "folder", type=click.Path(file_okay=False, path_type=Path),
-                     help="Files of a workflow, `results/registry`: they come first."),
-    ):  # fmt: skip
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+        _FOLDER,
+    )):  # fmt: skip
         command = option(command)
     return command
+
+
+_FOLDER = click.option("--registry", "folder", type=click.Path(file_okay=False, path_type=Path),
+                       help="Files of a workflow, `results/registry`: they come first.")  # fmt: skip
 
 
 @click.group()
@@ -32,32 +43,25 @@ def functions() -> None:
 
 @functions.command(name="list")
 @_options
-def list_command(folder: Path | None, library: str | None, with_excluded: bool, as_json: bool) -> None:
+def list_command(folder: Path | None, with_excluded: bool, as_json: bool, **query: str | None) -> None:
     """List the functions of all libraries."""
-    _print(_entries(folder, library, with_excluded), as_json)
+    _print((), folder, with_excluded, as_json, query)
 
 
 @functions.command()
 @click.argument("words", nargs=-1, required=True)
 @_options
 def search(
-    words: tuple[str, ...], folder: Path | None, library: str | None, with_excluded: bool, as_json: bool
+    words: tuple[str, ...], folder: Path | None, with_excluded: bool, as_json: bool, **query: str | None
 ) -> None:
     """List the functions that have all WORDS in their name, first line of documentation or tags."""
-    wanted = [word.lower() for word in words]
-    found = []
-    for entry in _entries(folder, library, with_excluded):
-        text = " ".join((entry.id, entry.doc, *entry.tags)).lower()
-        if all(word in text for word in wanted):
-            found.append(entry)
-    _print(found, as_json)
+    _print(words, folder, with_excluded, as_json, query)
 
 
 @functions.command()
 @click.argument("function")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--registry", "folder", type=click.Path(file_okay=False, path_type=Path),
-              help="Files of a workflow, `results/registry`: they come first.")  # fmt: skip
+@_FOLDER
 def show(function: str, folder: Path | None, as_json: bool) -> None:
     """Show one FUNCTION: parameters, what it does to a stack, what it returns, and a step to paste."""
     from dataclasses import asdict
@@ -85,33 +89,51 @@ def show(function: str, folder: Path | None, as_json: bool) -> None:
         source = " (from `inputs`, or metadata)" if parameter.name in entry.special_inputs else ""
         annotation = parameter.annotation.strip("'")
         click.echo(f"  {parameter.name:<18} {annotation}  {default}{source}".rstrip())
-    required = [p.name for p in entry.parameters if p.required and p.name not in entry.special_inputs]
-    args = f", args: {{{', '.join(f'{name}: …' for name in required)}}}" if required else ""
-    click.echo(f"\n  func: {{call: {entry.id}{args}}}")
+    click.echo(f"\n{_step(entry)}")
 
 
-def _entries(folder: Path | None, library: str | None, with_excluded: bool) -> list[FunctionEntry]:
+def _step(entry: FunctionEntry) -> str:
+    """Return a step of a pipeline that calls the function, with `…` for what it must be told."""
+    from hcs_lib.compiler.metadata import RESOLVERS
+
+    told = {p.name: "…" for p in entry.parameters if p.required and p.name not in entry.special_inputs}
+    args = told | {name: json.dumps(value) for name, value in {**entry.keep_scale, **entry.keep_size}.items()}
+    lines = [f"- name: {entry.id.rpartition('.')[2]}"]
+    if entry.axis or entry.accepts == (3,):
+        lines.append(f"  stack: {entry.axis or 'z'}")
+    shown = f", args: {{{', '.join(f'{name}: {value}' for name, value in args.items())}}}" if args else ""
+    lines.append(f"  func: {{call: {entry.id}{shown}}}")
+    named = [name for name in entry.special_inputs if name not in RESOLVERS]
+    if named:
+        lines.append(f"  inputs: {{{', '.join(f'{name}: …' for name in named)}}}")
+    if entry.returns in ("labels", "table"):
+        lines.append(f"  outputs: {{{entry.returns}: …}}")
+    return "\n".join(lines)
+
+
+def _print(
+    words: tuple[str, ...], folder: Path | None, with_excluded: bool, as_json: bool, query: Mapping[str, Any]
+) -> None:
+    from hcs_lib.registry.search import Query
     from hcs_lib.registry.service import RegistryService
 
-    service = RegistryService(folder)
-    catalogues = service.catalogues() if library is None else [service.catalogue(library)]
-    return [
-        entry
-        for catalogue in catalogues
-        for _, entry in sorted(catalogue.entries.items())
-        if with_excluded or entry.excluded is None
-    ]
-
-
-def _print(entries: Iterable[FunctionEntry], as_json: bool) -> None:
-    entries = list(entries)
+    entries = RegistryService(folder).search(Query(words, **query), with_excluded=with_excluded)
     if as_json:
         click.echo(json.dumps({"functions": [_row(entry) for entry in entries]}))
         return
-    width = max((len(entry.id) for entry in entries), default=0)
-    for entry in entries:
-        contract = "excluded" if entry.excluded else entry.contract.name
-        click.echo(f"{entry.id:<{width}}  {contract:<19}  {entry.returns:<11}  {entry.excluded or entry.doc}")
+    print_table(
+        ("Function", "Contract", "Slices", "Returns", ""),
+        [
+            (
+                entry.id,
+                "excluded" if entry.excluded else entry.contract.name,
+                "" if entry.excluded else entry.coupling,
+                "" if entry.excluded else entry.returns,
+                entry.excluded or entry.doc,
+            )
+            for entry in entries
+        ],
+    )
     click.echo(f"{len(entries)} function{'' if len(entries) == 1 else 's'}", err=True)
 
 

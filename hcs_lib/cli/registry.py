@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hcs_lib.cli.snapshots import infer, snapshot
+from hcs_lib.cli.tables import print_table
 from hcs_lib.core.errors import MachineError, UserError
 
 if TYPE_CHECKING:
@@ -50,7 +52,8 @@ def build(library: str | None, output: Path | None, force: bool, max_age_days: f
     service = RegistryService(max_age_days=max_age_days)
     for name in library_names() if library is None else [library]:
         try:
-            catalogue = service.probe(name) if force else service.catalogue(name)
+            found = None if force else service.look_up(name)
+            catalogue = found or _probe(service, name)
         except MachineError as error:
             if library is not None:
                 raise
@@ -61,6 +64,16 @@ def build(library: str | None, output: Path | None, force: bool, max_age_days: f
         click.echo(
             f"{name}: {usable} of {len(catalogue.entries)} functions usable ({_SOURCES[catalogue.source]}), {path}"
         )
+
+
+def _probe(service: RegistryService, library: str) -> Catalogue:
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("functions"))
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(library, total=None)
+        return service.probe(library, lambda done, total: bar.update(task, completed=done, total=total))
 
 
 _SOURCES = {
@@ -100,16 +113,13 @@ def status(folder: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"libraries": rows}))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("Library", "Version", "Usable", "Excluded", "Known from", box=None)
+    lines = []
     for row in rows:
         known = _SOURCES[row["source"]] if row["valid"] else row["message"]
-        known += ", inferred" if row["inferred"] else ""
         counts = [str(row["usable"]), str(row["excluded"])] if row["valid"] else ["", ""]
-        table.add_row(row["library"], (row["version"] or "")[:12], *counts, known)
-    Console().print(table)
+        inferred = ", inferred" if row["inferred"] else ""
+        lines.append([row["library"], (row["version"] or "")[:12], *counts, f"{known}{inferred}"])
+    print_table(("Library", "Version", "Usable", "Excluded", "Known from"), lines)
 
 
 def _status_of(service: RegistryService, library: str) -> dict[str, Any]:

@@ -34,9 +34,9 @@ def _infos(folder: str) -> tuple[str, ...]:
 
 
 @cache
-def entry_points(group: str) -> dict[str, str]:
-    """Return name → target of the entry points of a group; where two distributions have one name, the first counts."""
-    found: dict[str, str] = {}
+def entry_points(group: str) -> dict[str, tuple[str, ...]]:
+    """Return name → target of the entry points of a group: several where distributions use one name for others."""
+    found: dict[str, tuple[str, ...]] = {}
     for folder in dict.fromkeys(sys.path):
         for info in _infos(folder):
             path = os.path.join(folder, info, "entry_points.txt")  # noqa: PTH118 — at every start, for every distribution
@@ -48,7 +48,8 @@ def entry_points(group: str) -> dict[str, str]:
                     parser = ConfigParser(delimiters="=", interpolation=None)
                     parser.optionxform = str  # type: ignore[method-assign,assignment]
                     parser.read_string(text)
-                    found = {**parser[group], **found}
+                    for name, target in parser[group].items():
+                        found[name] = tuple(dict.fromkeys((*found.get(name, ()), target)))
     return found
 
 

@@ -48,8 +48,8 @@ def names() -> frozenset[str]:
 
 def origin(name: str) -> str:
     """Return what brings a library: an entry point or a module of the configuration, in words."""
-    target = entry_points(GROUP).get(name)
-    return f"module {name} of the configuration" if target is None else f"the entry point {name} = {target}"
+    targets = entry_points(GROUP).get(name)
+    return f"the entry point {name} = {' and '.join(targets)}" if targets else f"module {name} of the configuration"
 
 
 @cache
@@ -59,12 +59,14 @@ def load(name: str) -> LibraryRegistryBase:
     Raises
     ------
     MachineError
-        Where the entry point cannot be loaded: what was installed is broken.
+        Where the entry point cannot be loaded, or two have this name: what was installed is broken.
     """
     from hcs_lib.registry.base import LibraryRegistryBase
     from hcs_lib.registry.declared import DeclaredLibrary
 
-    target = entry_points(GROUP).get(name, name)
+    target, *others = entry_points(GROUP).get(name, (name,))
+    if others:
+        raise MachineError(f"Library {name} is there twice: {origin(name)}. Remove one of them.")
     module, _, attribute = target.partition(":")
     if not attribute:
         return DeclaredLibrary(module, name)
