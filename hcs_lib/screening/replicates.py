@@ -16,9 +16,9 @@ from hcs_lib.screening.robust import median
 from hcs_lib.storage.collected import write_csv
 
 REPLICATE_COLUMNS = ("feature", *MEASURES, "z_prime_min", "z_prime_max", "worst_plate", "n_plates", "plates", "n_pos",
-                     "n_neg")  # fmt: skip
-"""Medians over plates; the worst and best plate. `n_plates` of all `plates` have a Z′; `n_pos` and `n_neg` are
-controls of all plates together."""
+                     "n_neg", "wells_pos", "wells_neg")  # fmt: skip
+"""Medians over plates; the worst and best plate. `n_plates` of all `plates` have a Z′; `n_pos` of `wells_pos`
+and `n_neg` of `wells_neg` are controls of all plates together."""
 
 
 def screen_replicates(folders: Sequence[Path], rule: HitRule | None, output: Path) -> None:
@@ -84,6 +84,9 @@ def _quality(qualities: list[list[dict[str, str]]], plates: list[str]) -> list[d
             row["worst_plate"] = plates[worst]
         for count in ("n_pos", "n_neg"):
             row[count] = sum(int(table[features[index]][count]) for table in tables if features[index] in table)
+        for count in ("wells_pos", "wells_neg"):
+            # The same for all features of a plate: also where it has not this one.
+            row[count] = sum(int(next(iter(table.values()))[count]) for table in tables if table)
         rows.append(row)
     return rows
 
