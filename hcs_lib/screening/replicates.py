@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from hcs_lib.screening.hits import HIT_COLUMNS, HitRule, ScoredWell, call_hits
 from hcs_lib.screening.normalisation import NO_EFFECT
 from hcs_lib.screening.quality import MEASURES
 from hcs_lib.screening.robust import median
-from hcs_lib.storage.collected import write_csv
+from hcs_lib.storage.collected import read_csv, write_csv
 
 REPLICATE_COLUMNS = ("feature", *MEASURES, "z_prime_min", "z_prime_max", "worst_plate", "n_plates", "plates", "n_pos",
                      "n_neg", "wells_pos", "wells_neg")  # fmt: skip
@@ -93,10 +92,10 @@ def _quality(qualities: list[list[dict[str, str]]], plates: list[str]) -> list[d
 
 def _read(path: Path) -> list[dict[str, str]]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        header, rows = read_csv(path)
     except FileNotFoundError:
         raise UserError(Problem(str(path), "the plate was not screened.", "Run `hcs screen` first.")) from None
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def _number(text: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hcs_lib.contexts.columns import check_features
 from hcs_lib.core.errors import Problem, UserError
+from hcs_lib.storage.collected import read_csv
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,14 +93,9 @@ def read_wells(path: Path) -> WellTable:
     import numpy as np
 
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
+        header, rows = read_csv(path)
         after = enumerate(header[header.index(_SITES) :], header.index(_SITES))
         first = next((index for index, name in after if not name.startswith(_SITES)), len(header))
-        short = next((number for number, row in enumerate(rows, start=2) if len(row) != len(header)), None)
-        if short is not None:
-            cells = len(rows[short - 2])
-            raise ValueError(f"line {short} has {cells} cells, and the header {len(header)}")
         numbers = [[float(cell) if cell else np.nan for cell in row[first:]] for row in rows]
     except FileNotFoundError:
         raise UserError(Problem(str(path), "the plate was not collected.", "Run `hcs collect` first.")) from None

@@ -3,6 +3,7 @@
 import csv
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from click.testing import CliRunner
 from hcs_lib.cli.screen import replicates, screen
 from hcs_lib.contexts.manifests import PlatePlan, Stage
 from hcs_lib.core.errors import UserError
+from hcs_lib.report.tables import load_plate
+from hcs_lib.screening.verdict import verdict
 from hcs_lib.screening.welltable import read_wells
 
 TABLES = ("assay_quality", "dose_response", "normalised", "hits")
@@ -210,12 +213,19 @@ def test_values_that_overflow_count_as_none(tmp_path: Path, method: str) -> None
     assert not {"inf", "-inf", "nan"} & set(cells)
 
 
-def test_a_row_that_was_cut_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("table", "command"),
+    [("wells", run), ("assay_quality", lambda folder: run(folder, "--output", folder / "screen")),
+     ("failures", verdict), ("hits", load_plate)],
+)  # fmt: skip
+def test_a_row_that_was_cut_is_named(tmp_path: Path, table: str, command: Callable[[Path], object]) -> None:
     folder = small(tmp_path / "p")
-    path = folder / "tables/wells.csv"
-    path.write_text(path.read_text()[:-20])
-    with pytest.raises(UserError, match=r"line 13 has \d+ cells, and the header 12\. Run `hcs collect` again"):
-        run(folder)
+    run(folder)
+    path = folder / f"tables/{table}.csv"
+    path.write_text("plate,well,counts\np,A01,yes\np,A0\n" if table in ("failures", "hits") else path.read_text()[:-20])
+    lines = len(path.read_text().splitlines())
+    with pytest.raises(UserError, match=rf"{table}\.csv:{lines}: the row has \d+ cells, and the header \d+\."):
+        command(folder)
 
 
 def test_replicate_plates(tmp_path: Path) -> None:
