@@ -25,10 +25,8 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
+        *plates_gone_on(*rules.collect.output, *rules.screen.output, "results/{plate}/figures/plate.html"),
         expand("results/{plate}/verdict.txt", plate=PIPELINES),
-        expand(rules.collect.output, plate=PIPELINES),
-        expand(rules.screen.output, plate=PIPELINES),
-        rules.screen_replicates.output if len(PIPELINES) > 1 else [],
-        "results/ro-crate-metadata.json",
-        expand("results/{plate}/figures/plate.html", plate=PIPELINES),
+        replicates,
+        crate,
         "results/report/summary.html",

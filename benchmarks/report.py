@@ -42,6 +42,8 @@ from pathlib import Path
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 PIPELINES = {plates}
 code = lambda *packages: ""
+replicates = ["results/screen/assay_quality.csv", "results/screen/hits.csv"] if len(PIPELINES) > 1 else []
+plates_gone_on = lambda *files: expand(files, plate=PIPELINES)
 include: "{clone}/workflow/rules/report.smk"
 report: "{clone}/workflow/report/workflow.rst"
 

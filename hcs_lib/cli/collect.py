@@ -42,9 +42,19 @@ def collect(folder: Path) -> None:
 @click.command(name="verdict")
 @_PLATE
 def verdict(folder: Path) -> None:
-    """Say whether more wells failed than `allowed_failures`; exit 1 if so. FOLDER is results/PLATE."""
+    """Say whether more wells failed than `allowed_failures`; exit 1 if so. FOLDER is results/PLATE.
+
+    A plate that waits at its gate (qc_gate) ends with 1, too.
+    """
+    from hcs_lib.cli.gate import say
+    from hcs_lib.contexts.gates import GateFound, waits_at_gate
+    from hcs_lib.contexts.manifests import PlatePlan
     from hcs_lib.screening.verdict import verdict as judge
 
+    at_gate = GateFound.load(folder)
+    if at_gate is not None and waits_at_gate(folder, PlatePlan.load(folder / "plan.json")) is not None:
+        say(folder, at_gate)
+        sys.exit(1)
     found = judge(folder)
     for row in found.failures:
         place = ", ".join(f"{key} {row[key]}" for key in ("well", "site", "step") if row[key])

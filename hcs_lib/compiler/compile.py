@@ -29,7 +29,7 @@ from hcs_lib.compiler.overrides import check_plates, group_wells, resolve_steps
 from hcs_lib.compiler.plate import PlateView, name_channels
 from hcs_lib.compiler.stages import divide_into_stages
 from hcs_lib.compiler.step_plans import initialize_step_plans_for_context
-from hcs_lib.compiler.tables import check_derived, object_table, site_table
+from hcs_lib.compiler.tables import check_derived, check_screen, object_table, site_table
 from hcs_lib.compiler.writing import write_plate_plan
 from hcs_lib.compiler.zarr_stores import declare_zarr_stores_for_context
 from hcs_lib.contexts.context import PLATE
@@ -133,6 +133,7 @@ def draft_contexts(
     if not any(draft.problems for draft in drafts):
         tables = [object_table(draft) for draft in drafts]
         problems += check_derived(pipeline, tables)
+        problems += check_screen(settings.screen.named_features(), plate.name, drafts, tables, pipeline.model.derived)
         if settings.qc_gate is not None and not any(site_table(draft) for draft in drafts):
             problems.append(
                 Problem(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
-from hcs_lib.contexts.columns import COUNT, METADATA, SITES, WELL_COLUMNS, is_reserved
+from hcs_lib.contexts.columns import COUNT, METADATA, SITES, WELL_COLUMNS, check_features, is_feature, is_reserved
 from hcs_lib.contexts.manifests import ObjectTable, SiteTable
 from hcs_lib.core.errors import Problem, UserError, nearest
 from hcs_lib.core.expressions import column_names
@@ -108,3 +108,26 @@ def check_derived(pipeline: LoadedPipeline, tables: Iterable[ObjectTable | None]
             if column not in columns
         ]
     return problems
+
+
+def check_screen(
+    wanted: Iterable[tuple[str, str]],
+    plate: str,
+    drafts: Iterable[DraftContext],
+    tables: Iterable[ObjectTable | None],
+    derived: Iterable[str],
+) -> list[Problem]:
+    """Check the features that the key `screen` names against those that the wells of a plate will have.
+
+    Nothing can be said where a table does not tell its columns before it is made.
+    """
+    found = [table for table in tables if table is not None]
+    if not all(table.columns for table in found):
+        return []
+    plans = [plan for draft in drafts for plan in draft.step_plans.values() if plan.output == "labels"]
+    features = [
+        *(f"{COUNT}{plan.source.model.outputs['labels']}" for plan in plans),
+        *(column for table in found for column in table.columns if is_feature(column)),
+        *(derived if found else ()),
+    ]
+    return check_features(wanted, tuple(dict.fromkeys(features)), f"the wells of plate {plate}")

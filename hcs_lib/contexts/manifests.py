@@ -14,7 +14,7 @@ from hcs_lib.core.files import read_json, update_atomic
 from hcs_lib.core.frozen import Frozen, FrozenDict
 
 GATE = "gate.json"
-"""In a plate's results, written where its gate lets it through."""
+"""In a plate's results: what its gate found, and whether the plate goes on."""
 
 APPROVALS = "approvals.json"
 """In a plate's results: who let it through its gate all the same, when and why."""

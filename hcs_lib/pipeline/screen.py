@@ -48,6 +48,11 @@ class Screen(Model):
     hits: Hits | None = None
     """The rule for [hits](#hits). By default none are called."""
 
+    def named_features(self) -> list[tuple[str, str]]:
+        """Return pairs of a key that names a feature and the name."""
+        hits = [("screen.hits.feature", self.hits.feature)] if self.hits else []
+        return [*(("screen.features", name) for name in self.features), *hits]
+
 
 PARTS: Mapping[str, type[BaseModel]] = MappingProxyType({"normalise": Normalise, "hits": Hits})
 """The models inside, by the key under which they stand."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hcs_lib.report.style import INK, NEGATIVE, POSITIVE, SAMPLE, new_figure, say, shorten
+from hcs_lib.report.style import INK, NEGATIVE, POSITIVE, SAMPLE, Room, panels, say, shorten
 from hcs_lib.report.tables import Plate, number
 
 if TYPE_CHECKING:
@@ -21,9 +21,8 @@ def control_strips(plate: Plate, features: Sequence[str]) -> Figure:
         return say("There are no controls: the platemap has no `neg` or `pos` in a column `control`.")
     across = min(len(features), 3)
     down = -(-len(features) // 3)
-    figure = new_figure(max(3.9 * across, 5.5), 3.4 * down)
-    panels = figure.subplots(down, across, squeeze=False)
-    for axes, feature in zip(panels.flat, [*features, *[None] * (panels.size - len(features))], strict=True):
+    figure, grid = panels(down, across, (3.1 if across > 1 else 4.6, 2.4), Room(0.7, 0.15, 0.55, 0.5))
+    for axes, feature in zip(grid.flat, [*features, *[None] * (grid.size - len(features))], strict=True):
         if feature is None:
             axes.set_axis_off()
         else:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hcs_lib.report.style import FLAG, INK, NEGATIVE, POSITIVE, SAMPLE, new_figure, say, shorten
+from hcs_lib.report.style import FLAG, INK, NEGATIVE, POSITIVE, SAMPLE, Room, panels, say, shorten
 from hcs_lib.report.tables import Plate, number
-from hcs_lib.screening.doses import read_doses
+from hcs_lib.screening.dose_response import wells_of_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,18 +26,18 @@ def dose_response_curves(plate: Plate, feature: str) -> Figure:
     shown = rows[:_PANELS]
     across = min(len(shown), 4)
     down = -(-len(shown) // across)
-    width = 6.5 if across == 1 else 4.0
-    figure = new_figure(width * across, (0.68 * width + 0.5) * down)
-    panels = figure.subplots(down, across, squeeze=False, sharey=True)
-    for axes, row in zip(panels.flat, [*shown, *[None] * (panels.size - len(shown))], strict=True):
+    width = 5.5 if across == 1 else 3.6
+    room, margin = Room(left=0.2, right=0.15, top=0.6, bottom=0.6), Room(left=0.75, top=0.2, bottom=0.3)
+    figure, grid = panels(down, across, (width, 0.65 * width), room, margin, sharey=True)
+    for axes, row in zip(grid.flat, [*shown, *[None] * (grid.size - len(shown))], strict=True):
         if row is None:
             axes.set_axis_off()
         else:
             _draw(axes, plate, row)
-    handles, labels = panels[0, 0].get_legend_handles_labels()
+    handles, labels = grid[0, 0].get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside lower left", ncols=2)
-    for axes in panels[:, 0]:
+        figure.legend(handles, labels, loc="lower left", ncols=2)
+    for axes in grid[:, 0]:
         axes.set_ylabel(shorten(feature, 40))
     if len(shown) < len(rows):
         figure.suptitle(f"{len(shown)} of {len(rows)} compounds; all are in dose_response.csv", ha="left", x=0.01)
@@ -49,16 +49,14 @@ def _draw(axes: Axes, plate: Plate, row: dict[str, str]) -> None:
     import numpy as np
     from matplotlib.ticker import NullLocator
 
-    wells = np.flatnonzero(np.array([name == row["compound"] for name in plate.wells.column("compound")], dtype=bool))
-    texts, units = (plate.wells.column(name) for name in ("dose", "unit"))
-    found = read_doses([texts[well] for well in wells], [units[well] for well in wells])
-    doses, values = np.array(found.values), plate.wells.feature(row["feature"])
-    responses = values[wells]
+    wells = wells_of_curve(plate.wells, row["compound"])
+    doses, values = wells.doses, plate.wells.feature(row["feature"])
+    responses = values[wells.rows]
     positive = doses > 0
     name = shorten(row["compound"], 44)
     axes.set_title(f"{name}\nno EC50", loc="left")
     if not positive.any():
-        axes.text(0.5, 0.5, found.problem or "no dose above zero", ha="center", transform=axes.transAxes, color=INK)
+        axes.text(0.5, 0.5, wells.problem or "no dose above zero", ha="center", transform=axes.transAxes, color=INK)
         return
     low, high = float(doses[positive].min()), float(doses[positive].max())
     zero = low / 10**0.6

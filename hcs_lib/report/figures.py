@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hcs_lib.contexts.gates import Waiting, waits_at_gate
+from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.report.controls import control_strips
 from hcs_lib.report.curves import dose_response_curves
@@ -14,8 +16,8 @@ from hcs_lib.report.heatmaps import compare_plates, plate_heatmaps
 from hcs_lib.report.montage import example_fields, well_montage
 from hcs_lib.report.overview import quality_overview
 from hcs_lib.report.pages import write_plate_page, write_summary
-from hcs_lib.report.style import drawing, save, save_photograph
-from hcs_lib.report.tables import headline, load_plate
+from hcs_lib.report.style import drawing, save, save_photograph, say
+from hcs_lib.report.tables import Plate, headline, load_plate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,6 +86,8 @@ def draw_features(folder: Path, features: Sequence[str]) -> list[Path]:
 def summarise(folders: Sequence[Path], output: Path, screen: Path | None = None) -> tuple[list[Path], list[Problem]]:
     """Write the summary of plates: `summary.html`, `landing.html`, `plates.png`.
 
+    A plate that waits at its gate is named with why, and with what lets it go on.
+
     Parameters
     ----------
     folders
@@ -101,18 +105,27 @@ def summarise(folders: Sequence[Path], output: Path, screen: Path | None = None)
     Raises
     ------
     UserError
-        Where no plate was collected.
+        Where no plate was collected, and none waits.
     """
-    plates = []
+    plates: list[Plate] = []
+    waiting: list[Waiting] = []
     problems: list[Problem] = []
     for folder in folders:
         try:
-            plates.append(load_plate(folder))
+            held = waits_at_gate(folder, PlatePlan.load(folder / "plan.json"))
+            if held is None:
+                plates.append(load_plate(folder))
+            else:
+                waiting.append(held)
         except UserError as error:
             problems += error.problems
-    if not plates:
+    if not plates and not waiting:
         raise UserError(problems)
-    write_summary(plates, output, screen)
+    write_summary(plates, output, screen, waiting)
     with drawing():
-        save(compare_plates(plates, headline(plates[0])), output / "plates.png")
+        picture = compare_plates(plates, headline(plates[0])) if plates else say("No plate has tables yet.")
+        save(picture, output / "plates.png")
+    problems += [
+        Problem(f"plate {held.plate}", f"{held.reason}.", f"`{held.command}` lets it go on.") for held in waiting
+    ]
     return [output / name for name in ("summary.html", "landing.html", "plates.png")], problems

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hcs_lib.core.addresses import geometry_of, parse_well, row_name
-from hcs_lib.report.style import COLOUR_MAP, EDGE, FAILED, INK, NO_VALUE, new_figure, say, shorten
+from hcs_lib.report.style import COLOUR_MAP, EDGE, FAILED, INK, NO_VALUE, Room, panels, say, shorten
 from hcs_lib.report.tables import Plate
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+_ROOM = Room(left=0.35, right=0.2, top=0.75, bottom=0.55)
+"""Around a plate: row names; title and column numbers; a legend of two lines."""
 
 
 class Scale(NamedTuple):
@@ -55,9 +59,9 @@ def plate_heatmaps(plate: Plate, features: Sequence[str]) -> Figure:
     rows, columns = geometry_of(plate.plan.wells)
     across = min(len(features), 2)
     down = -(-len(features) // across)
-    width = 7.0 if across == 2 else 8.5
-    figure = new_figure(width * across, down * _height(width, rows, columns))
-    for axes, feature in zip(figure.subplots(down, across, squeeze=False).flat, [*features, None, None], strict=False):
+    room = _ROOM._replace(right=0.85)
+    figure, grid = panels(down, across, _size(5.9 if across == 2 else 7.4, rows, columns), room)
+    for axes, feature in zip(grid.flat, [*features, *[None] * (grid.size - len(features))], strict=True):
         if feature is None:
             axes.set_axis_off()
             continue
@@ -66,7 +70,7 @@ def plate_heatmaps(plate: Plate, features: Sequence[str]) -> Figure:
         image = draw_heatmap(axes, plate, values, scale)
         _title(axes, shorten(feature, 60), values)
         if scale is not None:
-            figure.colorbar(image, ax=axes, extend=scale.extend, shrink=0.8, aspect=24, pad=0.01)
+            figure.colorbar(image, cax=axes.inset_axes((1.02, 0.1, 0.025, 0.8)), extend=scale.extend)
     return figure
 
 
@@ -79,11 +83,12 @@ def compare_plates(plates: Sequence[Plate], features: Sequence[str], limit: int 
         return say("The plates have no feature in common.")
     shown = plates[:limit]
     rows, columns = geometry_of([well for plate in shown for well in plate.plan.wells])
-    width = 6.0
-    figure = new_figure(width * len(features), len(shown) * _height(width, rows, columns) * 0.92 + 0.4)
-    grid = figure.subplots(len(shown), len(features), squeeze=False)
+    # Beside one another without a gap, titles and ticks stay apart.
+    size = _size(5.4, rows, columns)
+    figure, grid = panels(len(shown), len(features), size, _ROOM, Room(top=0.25, bottom=0.6))
     if len(shown) < len(plates):
-        figure.suptitle(f"{len(shown)} of {len(plates)} plates are shown; the scales are those of all.", ha="left", x=0)
+        told = f"{len(shown)} of {len(plates)} plates are shown; the scales are those of all."
+        figure.suptitle(told, ha="left", x=0.01, y=1 - 0.1 / figure.get_figheight(), va="top")
     for feature, column in zip(features, grid.T, strict=True):
         scale = scale_of(np.concatenate([plate.wells.feature(feature) for plate in plates]))
         for plate, axes in zip(shown, column, strict=True):
@@ -91,15 +96,8 @@ def compare_plates(plates: Sequence[Plate], features: Sequence[str], limit: int 
             image = draw_heatmap(axes, plate, values, scale)
             _title(axes, f"{plate.name}: {shorten(feature, 44)}", values)
         if scale is not None:
-            figure.colorbar(
-                image,
-                ax=list(column),
-                extend=scale.extend,
-                orientation="horizontal",
-                fraction=0.02,
-                aspect=40,
-                pad=0.01,
-            )
+            bar = column[-1].inset_axes((0.1, -(_ROOM.bottom + 0.14) / size[1], 0.8, 0.14 / size[1]))
+            figure.colorbar(image, cax=bar, extend=scale.extend, orientation="horizontal")
     return figure
 
 
@@ -161,19 +159,28 @@ def draw_heatmap(axes: Axes, plate: Plate, values: Array, scale: Scale | None) -
 
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
-    axes.set_xticks(range(columns), [str(column + 1) for column in range(columns)])
-    axes.set_yticks(range(rows), [row_name(row) for row in range(rows)])
-    axes.tick_params(
-        length=0, labelsize=7 if columns <= 24 else 4.5, top=True, labeltop=True, bottom=False, labelbottom=False
-    )
-    axes.spines[:].set_visible(False)
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, 0), ncols=6, columnspacing=1, handletextpad=0.3)
+    name_wells(axes, rows, columns, size=7 if columns <= 24 else 4.5)
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, 0), ncols=3, columnspacing=1, handletextpad=0.3)
     return image
 
 
-def _height(width: float, rows: int, columns: int) -> float:
-    """Inches of a panel: square wells, and room for title, ticks and legend."""
-    return (width - 1.1) * rows / columns + 1.1
+def name_wells(axes: Axes, rows: int, columns: int, size: float) -> None:
+    """Write the names of columns above a plate and those of rows beside it, `size` points high.
+
+    As texts: 40 ticks of an axis take ten times as long.
+    """
+    axes.set_axis_off()
+    for column in range(columns):
+        axes.annotate(str(column + 1), (column, 1), (0, 3), ("data", "axes fraction"), "offset points",
+                      ha="center", va="bottom", fontsize=size)  # fmt: skip
+    for row in range(rows):
+        axes.annotate(row_name(row), (0, row), (-3, 0), ("axes fraction", "data"), "offset points",
+                      ha="right", va="center_baseline", fontsize=size)  # fmt: skip
+
+
+def _size(width: float, rows: int, columns: int) -> tuple[float, float]:
+    """Return width and height of a panel in inches: square wells."""
+    return width, width * rows / columns
 
 
 def _without_value(plate: Plate, values: Array) -> int:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hcs_lib.core.addresses import geometry_of, parse_well, row_name
+from hcs_lib.core.addresses import geometry_of, parse_well
 from hcs_lib.core.errors import DataError
-from hcs_lib.report.style import DPI, INK, new_figure, say
+from hcs_lib.report.heatmaps import name_wells
+from hcs_lib.report.style import DPI, INK, Room, panels, say
 from hcs_lib.report.tables import Plate
 from hcs_lib.storage.arrays import read_array
 from hcs_lib.storage.metadata import well_path
@@ -65,8 +66,7 @@ def well_montage(plate: Plate) -> Figure:
     side = min(_LARGEST, _WIDTH // columns)
     if side < _OUTLINED:
         store = replace(store, labels=())
-    figure = new_figure((columns * side + 60) / DPI, (rows * side + 90) / DPI)
-    axes = figure.subplots()
+    figure, ((axes,),) = panels(1, 1, (columns * side / DPI, rows * side / DPI), Room(0.3, 0.2, 0.35, 0.4))
     canvas = _blank(rows * side, columns * side)
     missing = dict(zip(plate.wells.column("well"), plate.wells.column("status"), strict=True))
     for name, site in store.sites.items():
@@ -83,14 +83,12 @@ def well_montage(plate: Plate) -> Figure:
     for name, why in missing.items():
         well = parse_well(name)
         axes.text(well.column, well.row, f"×\n{why}", ha="center", va="center", color=INK, fontsize=7)
-    axes.set_xticks(range(columns), [str(column + 1) for column in range(columns)])
-    axes.set_yticks(range(rows), [row_name(row) for row in range(rows)])
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0, labelsize=8)
-    axes.spines[:].set_visible(False)
+    name_wells(axes, rows, columns, size=8)
     wells = len(plate.wells.values)
     shown = f"{wells - len(missing)} of {wells} wells, first site of each."
-    axes.set_xlabel(f"{shown} {_legend(store)}", loc="left", fontsize=8.5)
+    axes.annotate(
+        f"{shown} {_legend(store)}", (0, 0), (0, -5), "axes fraction", "offset points", va="top", fontsize=8.5
+    )
     return figure
 
 
@@ -102,14 +100,13 @@ def example_fields(plate: Plate, limit: int = 4) -> Figure:
     groups = [(name, wells[:limit]) for name, wells in _groups(plate, store)]
     across = max(len(wells) for _, wells in groups)
     side = _FIELD / DPI
-    figure = new_figure(across * (side + 0.15) + 0.3, len(groups) * (side + 0.4) + 0.3)
-    panels = figure.subplots(len(groups), across, squeeze=False)
-    for axes in panels.flat:
+    figure, grid = panels(len(groups), across, (side, side), Room(0.08, 0.08, 0.3, 0.08), Room(bottom=0.3))
+    for axes in grid.flat:
         axes.set_axis_off()
-    for line, (name, wells) in zip(panels, groups, strict=True):
+    for line, (name, wells) in zip(grid, groups, strict=True):
         for axes, well in zip(line, wells, strict=False):
             _field(axes, store, well, f"{well}  {name}")
-    figure.supxlabel(_legend(store), fontsize=8.5, x=0.01, ha="left")
+    figure.supxlabel(_legend(store), fontsize=8.5, x=0.01, y=0.1 / figure.get_figheight(), ha="left")
     return figure
 
 
@@ -164,7 +161,7 @@ def _field(axes: Axes, store: _Store, well: str, title: str) -> None:
     )
     outlines = [_outline(label[rows, columns]) for label in labels]
     axes.imshow(_compose(store, image[:, rows, columns], outlines), interpolation="nearest")
-    axes.set_title(title, loc="left", fontsize=8.5)
+    axes.set_title(title, loc="left", y=1, fontsize=8.5)
 
 
 def _picture(store: _Store, site: Path, side: int) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hcs_lib.report.style import FLAG, INK, NEGATIVE, POSITIVE, SAMPLE, new_figure, shorten
+from hcs_lib.report.style import FLAG, INK, NEGATIVE, POSITIVE, SAMPLE, Room, panels, shorten
 from hcs_lib.report.tables import Plate
 
 if TYPE_CHECKING:
@@ -13,23 +13,26 @@ if TYPE_CHECKING:
 
 
 def quality_overview(plate: Plate) -> Figure:
-    """Draw objects per well in the order of the plate, and counts of wells and sites by what became of them."""
+    """Draw counts of wells and sites by what became of them, and objects per well in the order of the plate."""
     bars = _bars(plate)
-    figure = new_figure(11, max(3.4, 0.9 + 0.3 * len(bars)))
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    _objects(left, plate)
+    names = [shorten(name, 40) for name, *_ in bars]
+    size = (4.6, max(2.4, 0.3 * len(bars)))
+    # A letter is 0.075 inches wide, on average.
+    margin = Room(left=max(0.0, 0.075 * max(map(len, names)) - 0.4))
+    figure, ((shares, objects),) = panels(1, 2, size, Room(0.6, 0.15, 0.4, 0.95), margin)
     places = range(len(bars))
-    right.barh(places, [100 * count / total if total else 0 for _, count, total, _ in bars],
-               color=[colour for *_, colour in bars], height=0.7)  # fmt: skip
+    shares.barh(places, [100 * count / total if total else 0 for _, count, total, _ in bars],
+                color=[colour for *_, colour in bars], height=0.7)  # fmt: skip
     for place, (_, count, total, _) in zip(places, bars, strict=True):
         share = 100 * count / total if total else 0
-        right.annotate(f"{count} of {total}", (share, place), (4, 0), textcoords="offset points", va="center")
-    right.set_yticks(places, [shorten(name, 40) for name, *_ in bars])
-    right.invert_yaxis()
-    right.set_xlim(0, 128)
-    right.set_xticks((0, 25, 50, 75, 100))
-    right.set_xlabel("percent")
-    right.set_title("Wells and sites", loc="left")
+        shares.annotate(f"{count} of {total}", (share, place), (4, 0), textcoords="offset points", va="center")
+    shares.set_yticks(places, names)
+    shares.invert_yaxis()
+    shares.set_xlim(0, 128)
+    shares.set_xticks((0, 25, 50, 75, 100))
+    shares.set_xlabel("percent")
+    shares.set_title("Wells and sites", loc="left")
+    _objects(objects, plate)
     return figure
 
 
@@ -81,4 +84,4 @@ def _objects(axes: Axes, plate: Plate) -> None:
     axes.set_ylim(bottom=0 if np.nanmax(counts, initial=0) > 0 else -0.5)
     axes.margins(x=0.02)
     axes.set_title(f"{column.removeprefix('count_')} per well", loc="left")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hcs_lib import __version__
+from hcs_lib.contexts.gates import Waiting
 from hcs_lib.core.addresses import geometry_of, parse_well
 from hcs_lib.core.files import write_atomic
 from hcs_lib.report.heatmaps import scale_of
@@ -62,12 +63,20 @@ def write_plate_page(plate: Plate, path: Path) -> None:
     )  # fmt: skip
 
 
-def write_summary(plates: Sequence[Plate], folder: Path, screen: Path | None) -> None:
+def write_summary(plates: Sequence[Plate], folder: Path, screen: Path | None, waiting: Sequence[Waiting] = ()) -> None:
     """Write `summary.html` over plates, and `landing.html`, the piece of it that Snakemake's report begins with.
 
-    `screen` is where the statistics over replicate plates are, where there are any.
+    `screen` is where the statistics over replicate plates are, where there are any; `waiting` are plates that wait at
+    their gates.
     """
     rows = [_summary_row(plate) for plate in plates]
+    total = f"{len(plates)} of {len(plates) + len(waiting)}" if waiting else str(len(plates))
+    held = Part(
+        f"Plates that wait at their gate ({len(waiting)} of {len(plates) + len(waiting)})",
+        ("plate", "why", "to go on"),
+        [[_cell(text, "plate") for text in (one.plate, one.reason, one.command)] for one in waiting],
+        "No plate waits.",
+    )
     columns = ("plate", "wells done", "failed", "skipped", "sites not done", "sites flagged", "objects",
                "best feature", "best Z′", "pos wells", "neg wells", "hits")  # fmt: skip
     best = [
@@ -77,7 +86,8 @@ def write_summary(plates: Sequence[Plate], folder: Path, screen: Path | None) ->
         for plate in plates for row in plate.quality.rows[:_BEST]
     ]  # fmt: skip
     tables = [
-        Part(f"Plates ({len(plates)})", columns, rows, "No plates."),
+        *([held] if waiting else []),
+        Part(f"Plates ({total})", columns, rows, "No plate has tables yet."),
         _failures(plates),
         Part(f"Assay quality, the best {_BEST} features of each plate",
              ("plate", "feature", "Z′", "robust Z′", "SSMD", "pos wells", "neg wells"), best,
@@ -91,10 +101,13 @@ def write_summary(plates: Sequence[Plate], folder: Path, screen: Path | None) ->
             ),
             _part("Hits over plates", _only_hits(Table.read(screen / "hits.csv")), "No hits over plates."),
         ]
-    _write(folder / "summary.html", "summary.html.jinja", title="Summary", cards=_cards(plates), tables=tables)
+    cards = _cards(plates)
+    if waiting:
+        cards.insert(0, ("plates waiting", len(waiting), f"of {len(plates) + len(waiting)}", True))
+    _write(folder / "summary.html", "summary.html.jinja", title="Summary", cards=cards, tables=tables)
     landing = (0, 1, 2, 4, 6, 8, 11)
     shown = [[row[index] for index in landing] for row in rows]
-    text = _render("landing.html.jinja", columns=[columns[index] for index in landing], rows=shown)
+    text = _render("landing.html.jinja", columns=[columns[index] for index in landing], rows=shown, held=held)
     write_atomic(folder / "landing.html", text.encode())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.screening.welltable import WellTable, read_wells
+from hcs_lib.storage.collected import read_csv
 from hcs_lib.storage.tables import read_table
 
 if TYPE_CHECKING:
@@ -29,12 +29,10 @@ class Table(NamedTuple):
     def read(cls, path: Path) -> Table:
         """Read a CSV file; none is an empty table."""
         try:
-            with path.open(newline="", encoding="utf-8") as file:
-                reader = csv.DictReader(file)
-                rows = tuple(reader)
-                return cls(tuple(reader.fieldnames or ()), rows)
+            header, rows = read_csv(path)
         except FileNotFoundError:
             return cls()
+        return cls(tuple(header), tuple(dict(zip(header, row, strict=True)) for row in rows))
 
 
 def number(text: str | None) -> float:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hcs_lib.contexts.columns import METADATA
+from hcs_lib.contexts.columns import METADATA, is_feature
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.screening.derived import evaluate_derived
 from hcs_lib.screening.wells import WellResult
@@ -16,9 +15,6 @@ from hcs_lib.storage.tables import read_schema, read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_NO_FEATURE = re.compile(r"_(Number_|Location_|AreaShape_(Center|BoundingBoxM|Orientation))")
-"""Columns that say which object and where, not what it is like, and directions: their median says nothing."""
 
 
 def write_objects(
@@ -99,9 +95,7 @@ def _medians(table: pa.Table) -> dict[str, float]:
     import numpy as np
 
     medians = {}
-    for name in _features(table.schema):
-        if _NO_FEATURE.search(name):
-            continue
+    for name in filter(is_feature, table.column_names):
         values = table.column(name).to_numpy().astype(np.float64)
         values = values[np.isfinite(values)]
         medians[name] = float(np.median(values)) if values.size else float("nan")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +12,12 @@ from hcs_lib.screening.hits import HIT_COLUMNS, HitRule, ScoredWell, call_hits
 from hcs_lib.screening.normalisation import NO_EFFECT
 from hcs_lib.screening.quality import MEASURES
 from hcs_lib.screening.robust import median
-from hcs_lib.storage.collected import write_csv
+from hcs_lib.storage.collected import read_csv, write_csv
 
 REPLICATE_COLUMNS = ("feature", *MEASURES, "z_prime_min", "z_prime_max", "worst_plate", "n_plates", "plates", "n_pos",
-                     "n_neg")  # fmt: skip
-"""Medians over plates; the worst and best plate. `n_plates` of all `plates` have a Z′; `n_pos` and `n_neg` are
-controls of all plates together."""
+                     "n_neg", "wells_pos", "wells_neg")  # fmt: skip
+"""Medians over plates; the worst and best plate. `n_plates` of all `plates` have a Z′; `n_pos` of `wells_pos`
+and `n_neg` of `wells_neg` are controls of all plates together."""
 
 
 def screen_replicates(folders: Sequence[Path], rule: HitRule | None, output: Path) -> None:
@@ -84,16 +83,19 @@ def _quality(qualities: list[list[dict[str, str]]], plates: list[str]) -> list[d
             row["worst_plate"] = plates[worst]
         for count in ("n_pos", "n_neg"):
             row[count] = sum(int(table[features[index]][count]) for table in tables if features[index] in table)
+        for count in ("wells_pos", "wells_neg"):
+            # The same for all features of a plate: also where it has not this one.
+            row[count] = sum(int(next(iter(table.values()))[count]) for table in tables if table)
         rows.append(row)
     return rows
 
 
 def _read(path: Path) -> list[dict[str, str]]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        header, rows = read_csv(path)
     except FileNotFoundError:
         raise UserError(Problem(str(path), "the plate was not screened.", "Run `hcs screen` first.")) from None
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def _number(text: str) -> float:

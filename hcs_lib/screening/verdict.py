@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import Problem, UserError
+from hcs_lib.storage.collected import read_csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ def verdict(folder: Path) -> Verdict:
     plan = PlatePlan.load(folder / "plan.json")
     path = folder / "tables" / "failures.csv"
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            failures = tuple(csv.DictReader(file))
+        header, rows = read_csv(path)
     except FileNotFoundError:
         raise UserError(Problem(str(path), "the plate was not collected.", "Run `hcs collect` first.")) from None
+    failures = tuple(dict(zip(header, row, strict=True)) for row in rows)
     failed = len({row["well"] for row in failures if row["counts"] == "yes"})
     left_out = len({row["well"] for row in failures if row["kind"] == "skipped"})
     return Verdict(plan.plate, len(plan.wells), failed, left_out, plan.allowed_failures, failures)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hcs_lib.core.errors import Problem, UserError, nearest
+from hcs_lib.contexts.columns import check_features
+from hcs_lib.core.errors import Problem, UserError
+from hcs_lib.storage.collected import read_csv
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 _SITES = "sites"
 """Where the columns begin that say how many sites a well has, and what became of them; features come after these."""
+
+_LARGEST = 1e100
+"""What is larger is no measurement but arithmetic that went astray, and the statistics, which square and sum it, would
+exceed what a float can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,8 @@ class WellTable:
     features
         Names of the features: counts of objects, then medians over objects.
     values
-        float64 of shape (wells, features). NaN where a well has no finite value: it failed, or a derived
-        feature divided by zero.
+        float64 of shape (wells, features). NaN where a well has no finite value (it failed, or a derived feature
+        divided by zero), or one beyond ±1e100.
     """
 
     path: Path
@@ -72,12 +77,7 @@ class WellTable:
         UserError
             With each unknown name, and the names most like it.
         """
-        problems = [
-            Problem(key, f"'{name}' is no feature of {self.path}.",
-                    nearest(name, self.features) or f"It has {len(self.features)}; its header names them.")
-            for key, name in wanted
-            if name not in self.features
-        ]  # fmt: skip
+        problems = check_features(wanted, self.features, str(self.path))
         if problems:
             raise UserError(problems)
 
@@ -93,8 +93,7 @@ def read_wells(path: Path) -> WellTable:
     import numpy as np
 
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
+        header, rows = read_csv(path)
         after = enumerate(header[header.index(_SITES) :], header.index(_SITES))
         first = next((index for index, name in after if not name.startswith(_SITES)), len(header))
         numbers = [[float(cell) if cell else np.nan for cell in row[first:]] for row in rows]
@@ -105,6 +104,6 @@ def read_wells(path: Path) -> WellTable:
             Problem(str(path), f"this is no table of wells: {error}.", "Run `hcs collect` again.")
         ) from None
     values = np.array(numbers, dtype=np.float64).reshape(len(rows), len(header) - first)
-    values[~np.isfinite(values)] = np.nan
+    values[~(np.abs(values) < _LARGEST)] = np.nan
     text = {name: [row[index] for row in rows] for index, name in enumerate(header[:first])}
     return WellTable(path, text, tuple(header[first:]), values)

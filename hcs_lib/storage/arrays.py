@@ -54,7 +54,7 @@ def read_array(folder: Path, place: tuple[int, ...] = ()) -> np.ndarray[Any, Any
     import zarr
     from zarr.storage import LocalStore
 
-    array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
+    array = zarr.open_array(LocalStore(folder, read_only=True), mode="r", zarr_format=3)
     parts = array.shards or array.chunks
     expected = math.prod(math.ceil(size / part) for size, part in zip(array.shape, parts, strict=True))
     found = sum(file.is_file() for file in (folder / "c").rglob("*"))

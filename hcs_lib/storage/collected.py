@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.core.files import write_atomic
 
 
@@ -39,3 +40,28 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
         for row in rows
     )
     write_atomic(path, text.getvalue().encode())
+
+
+def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of a table that `write_csv` wrote; each row has a cell for every column.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is none.
+    UserError
+        Where the file is no such table: it was cut, or edited.
+    """
+    again = "The file was cut or edited: delete it and run the workflow, which makes it again."
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file)
+            header, rows = next(reader, []), []
+            for row in reader:
+                if len(row) != len(header):
+                    told = f"the row has {len(row)} cells, and the header {len(header)}."
+                    raise UserError(Problem(f"{path}:{reader.line_num}", told, again))
+                rows.append(row)
+    except (UnicodeError, csv.Error) as error:
+        raise UserError(Problem(str(path), f"this is no table: {error}.", again)) from None
+    return header, rows

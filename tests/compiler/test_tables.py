@@ -10,6 +10,7 @@ import pytest
 from hcs_lib.compiler.compile import _plate_plan
 from hcs_lib.compiler.stages import divide_into_stages
 from hcs_lib.contexts.manifests import PlatePlan
+from hcs_lib.pipeline.screen import Hits, Screen
 
 
 def plan_of(fake: SimpleNamespace, text: str, **facts: Any) -> PlatePlan:
@@ -114,3 +115,20 @@ def test_a_hook_outside_of_the_functions_package_is_never_imported(
     monkeypatch.setitem(fake.entries, "fake.measure", entry)
     (problem,) = fake.problems(fake.nuclei)
     assert "os:system, outside of its own package" in problem
+
+
+def test_features_that_the_screen_names_are_those_of_the_wells(fake: SimpleNamespace) -> None:
+    text = f"{fake.nuclei}derived:\n  double: Nuclei_Area * 2\n"
+    good = ("Nuclei_Area", "double", "count_nuclei")
+    assert fake.draft(text, screen=Screen(features=good, hits=Hits(feature="double", threshold=3)))[1] == []
+    wrong = Screen(features=("dobule", "zzz"), hits=Hits(feature="count_nucleus", threshold=3))
+    assert fake.problems(text, screen=wrong) == [
+        "screen.features: 'dobule' is no feature of the wells of plate demo. Did you mean double?",
+        "screen.features: 'zzz' is no feature of the wells of plate demo. It has 5: Nuclei_Area, Nuclei_Mean_DNA, Nuclei_Mean_GFP, count_nuclei, double, ….",
+        "screen.hits.feature: 'count_nucleus' is no feature of the wells of plate demo. Did you mean count_nuclei?",
+    ]
+
+
+def test_features_of_the_screen_need_columns_that_are_known(fake: SimpleNamespace) -> None:
+    text = "name: demo\nsteps:\n  - {name: a, func: fake.shapes, outputs: {table: shapes}}\n"
+    assert fake.draft(text, screen=Screen(features=("area",)))[1] == []

@@ -3,6 +3,7 @@
 import csv
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from click.testing import CliRunner
 from hcs_lib.cli.screen import replicates, screen
 from hcs_lib.contexts.manifests import PlatePlan, Stage
 from hcs_lib.core.errors import UserError
+from hcs_lib.report.tables import load_plate
+from hcs_lib.screening.verdict import verdict
 from hcs_lib.screening.welltable import read_wells
 
 TABLES = ("assay_quality", "dose_response", "normalised", "hits")
@@ -190,6 +193,41 @@ def test_infinite_values_count_as_none(tmp_path: Path) -> None:
     assert np.array_equal(read_wells(folder / "tables/wells.csv").values, [[math.nan], [2.0]], equal_nan=True)
 
 
+@pytest.mark.parametrize("method", ["robust_z", "percent_of_control", "b_score"])
+def test_values_that_overflow_count_as_none(tmp_path: Path, method: str) -> None:
+    huge = 1.7e308
+    rows = [
+        {"well": f"A{index + 1:02d}", "control": ("neg", "pos", "")[index // 4], "compound": "c" * (index >= 8),
+         "dose": 10**index, "all": huge * (-1) ** index, "one": huge if index == 0 else index}
+        for index in range(12)
+    ]  # fmt: skip
+    folder = write_plate(tmp_path / "p", rows, ["all", "one"])
+    run(folder, "--settings", f"{{features: [all, one], normalise: {{method: {method}, reference: plate}}}}")
+    quality = {row["feature"]: row for row in read(folder / "tables/assay_quality.csv")}
+    assert [(quality["all"][name], quality["one"][name]) for name in ("n_neg", "wells_neg")] == [("0", "3"), ("4", "4")]
+    assert (quality["all"]["z_prime"], quality["all"]["mean_neg"]) == ("", "")
+    assert float(quality["one"]["mean_neg"]) == 2
+    assert float(quality["one"]["z_prime"]) == pytest.approx(1 - 3 * (1 + math.sqrt(5 / 3)) / 3.5)
+    assert {row["all"] for row in read(folder / "tables/normalised.csv")} == {""}
+    cells = [cell for table in TABLES for row in read(folder / f"tables/{table}.csv") for cell in row.values()]
+    assert not {"inf", "-inf", "nan"} & set(cells)
+
+
+@pytest.mark.parametrize(
+    ("table", "command"),
+    [("wells", run), ("assay_quality", lambda folder: run(folder, "--output", folder / "screen")),
+     ("failures", verdict), ("hits", load_plate)],
+)  # fmt: skip
+def test_a_row_that_was_cut_is_named(tmp_path: Path, table: str, command: Callable[[Path], object]) -> None:
+    folder = small(tmp_path / "p")
+    run(folder)
+    path = folder / f"tables/{table}.csv"
+    path.write_text("plate,well,counts\np,A01,yes\np,A0\n" if table in ("failures", "hits") else path.read_text()[:-20])
+    lines = len(path.read_text().splitlines())
+    with pytest.raises(UserError, match=rf"{table}\.csv:{lines}: the row has \d+ cells, and the header \d+\."):
+        command(folder)
+
+
 def test_replicate_plates(tmp_path: Path) -> None:
     folders = [small(tmp_path / "p1", seed=1), small(tmp_path / "p2", seed=2, shift=50)]
     rule = "{hits: {feature: fraction, threshold: 5, direction: up, min_replicates: 4}}"
@@ -205,12 +243,8 @@ def test_replicate_plates(tmp_path: Path) -> None:
     assert float(quality[0]["z_prime"]) == pytest.approx(sum(z_primes) / 2)
     assert (float(quality[0]["z_prime_min"]), float(quality[0]["z_prime_max"])) == (min(z_primes), max(z_primes))
     assert quality[0]["worst_plate"] == f"p{z_primes.index(min(z_primes)) + 1}"
-    assert (quality[0]["n_plates"], quality[0]["plates"], quality[0]["n_pos"], quality[0]["n_neg"]) == (
-        "2",
-        "2",
-        "8",
-        "8",
-    )
+    counts = ("n_plates", "plates", "n_pos", "wells_pos", "n_neg", "wells_neg")
+    assert [quality[0][name] for name in counts] == ["2", "2", "8", "8", "8", "8"]
 
     hits = read(tmp_path / "screen/hits.csv")
     assert len(hits) == 24
@@ -222,7 +256,8 @@ def test_replicate_plates(tmp_path: Path) -> None:
 
 
 def test_a_replicate_without_a_z_prime_is_counted(tmp_path: Path) -> None:
-    folders = [small(tmp_path / "p1"), write_plate(tmp_path / "p2", [{"well": "A01", "fraction": 1}], ["fraction"])]
+    other = [{"well": "A01", "fraction": 1}, {"well": "A02", "control": "neg"}]
+    folders = [small(tmp_path / "p1"), write_plate(tmp_path / "p2", other, ["fraction"])]
     for folder in folders:
         run(folder)
     run(*folders, "--output", tmp_path / "screen")
@@ -232,6 +267,9 @@ def test_a_replicate_without_a_z_prime_is_counted(tmp_path: Path) -> None:
         "2",
         "p1",
     )
+    counts = ("n_pos", "wells_pos", "n_neg", "wells_neg")
+    assert [rows["fraction"][name] for name in counts] == ["4", "4", "4", "5"]
+    assert [rows["count_nuclei"][name] for name in counts] == ["4", "4", "4", "5"], "a plate without the feature"
     assert read(tmp_path / "screen/hits.csv") == []
     with pytest.raises(UserError, match="the plate was not screened"):
         run(tmp_path / "p3", *folders, "--output", tmp_path / "screen")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,14 +34,25 @@ def receipts(analysis: Any, stage: str) -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in analysis.results.glob(f"receipts/{stage}/*.json")}
 
 
-def test_a_plate_with_a_blurred_site_waits_for_a_person(bbbc013: Callable, program: Callable) -> None:
+def crate(analysis: Any) -> dict[str, dict[str, Any]]:
+    """Return the entities of the crate by their id."""
+    graph = json.loads((analysis.work / "results/ro-crate-metadata.json").read_text())["@graph"]
+    return {entity["@id"]: entity for entity in graph}
+
+
+def test_a_plate_with_a_blurred_site_waits_for_a_person_and_others_do_not(bbbc013: Callable, program: Callable) -> None:
     analysis = bbbc013(wells=WELLS)
-    (image,) = (analysis.config.parent / "images").glob("Channel2-*-C-01.tif")
+    images = analysis.config.parent / "images"
+    shutil.copytree(images, images.parent / "sharp")
+    header, plate = (analysis.config.parent / "plates.tsv").read_text().splitlines()
+    sharp = plate.replace("bbbc013\timages", "sharp\tsharp")
+    (analysis.config.parent / "plates.tsv").write_text(f"{header}\n{plate}\n{sharp}\n")
+    (image,) = images.glob("Channel2-*-C-01.tif")
     blur(image)
     analysis.config.write_text(analysis.config.read_text() + GATE)
 
     stopped = analysis.run()
-    assert stopped.status != 0
+    assert stopped.status == 1
     told = " ".join(stopped.text.split())  # Snakemake breaks the lines of logs.
     assert "bbbc013: well C01, site 1: blurred DNA" in told
     assert "1 of 6 sites flagged (17%), 10% allowed." in told
@@ -48,7 +60,23 @@ def test_a_plate_with_a_blurred_site_waits_for_a_person(bbbc013: Callable, progr
     measured = receipts(analysis, "s01-cpu")
     assert set(measured) == set(WELLS)
     assert not receipts(analysis, "s02-cpu")
-    assert not (analysis.results / "gate.json").exists()
+    assert json.loads((analysis.results / "gate.json").read_text())["passed"] is False
+    assert not (analysis.results / "tables/wells.csv").exists()
+    assert not (analysis.results / "verdict.txt").exists()
+
+    other = analysis.work / "results/sharp"
+    assert "6 of 6 wells done, 0 failed" in (other / "verdict.txt").read_text()
+    assert (other / "figures/plate.html").exists()
+    summary = (analysis.work / "results/report/summary.html").read_text()
+    assert "Plates that wait at their gate (1 of 2)" in summary
+    assert "stopped at the gate: 1 of 6 sites flagged (17%), 10% allowed (C01 site 1: blurred DNA)" in summary
+    assert "hcs gate results/bbbc013 --approve &#34;REASON&#34;" in summary
+    assert {"#run-sharp"} == {name for name in crate(analysis) if name.startswith("#run-")}
+    report = analysis.run("--report", "report.html")
+    assert report.status == 0, report.text
+    still = analysis.run()
+    assert still.status == 1, "it waits until somebody approves, or mends the image"
+    assert receipts(analysis, "s01-cpu") == measured
 
     manifest = analysis.results / "manifests/s02-cpu/b001.json"
     by_hand = program("hcs", "execute", manifest, cwd=analysis.work)
@@ -71,8 +99,11 @@ def test_a_plate_with_a_blurred_site_waits_for_a_person(bbbc013: Callable, progr
     methods = (analysis.results / "provenance/methods.md").read_text()
     assert "sites were flagged (C01 site 1: blurred DNA" in methods
     assert f"approved by {approval['by']} on {approval['at'][:10]}: nuclei can be told apart" in methods
-    crate = json.loads((analysis.results.parent / "ro-crate-metadata.json").read_text())["@graph"]
-    assert {"bbbc013/tables/assay_quality.csv", "bbbc013/tables/hits.csv"} <= {entity["@id"] for entity in crate}
+    entities = crate(analysis)
+    assert {"bbbc013/tables/assay_quality.csv", "bbbc013/tables/hits.csv", "#run-bbbc013", "#run-sharp"} <= set(
+        entities
+    )
+    assert "wait at their gate" not in (analysis.work / "results/report/summary.html").read_text()
 
     again = analysis.run()
     assert again.status == 0

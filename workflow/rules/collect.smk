@@ -29,8 +29,11 @@ rule collect:
 
 rule verdict:
     input:
+        lambda wildcards: expand(
+            "results/{plate}/tables/failures.csv" if gone_on(wildcards.plate) else "results/{plate}/gate.json",
+            plate=wildcards.plate,
+        ),
         plan="results/{plate}/plan.json",
-        failures="results/{plate}/tables/failures.csv",
     output:
         "results/{plate}/verdict.txt",
     log:
@@ -46,7 +49,7 @@ rule verdict:
         mem_mb=500,
         gpu=0,
     params:
-        code=code("contexts", "core", "screening"),
+        code=code("contexts", "core", "screening", "cli/collect.py", "cli/gate.py"),
     message:
         "Verdict on plate {wildcards.plate}"
     shell:

@@ -6,6 +6,7 @@ from pathlib import Path
 from snakemake import __version__ as SNAKEMAKE
 
 from hcs_lib.contexts.engine import current_engine, digest_sources
+from hcs_lib.contexts.gates import waits_at_gate
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import UserError
 from hcs_lib.execution.cleaning import forget
@@ -152,6 +153,31 @@ def gate_before(wildcards):
     """Return what the gate before a stage writes, where there is one."""
     gate = plan_of(wildcards).gate
     return gate_of(wildcards) if gate and gate.stage != wildcards.stage else []
+
+
+def gone_on(plate):
+    """Return whether a plate has no gate, or went through it; Snakemake lets the gate judge it first."""
+    if SETTINGS.qc_gate is None:
+        return True  # without a look at the plan, so that a dry-run knows all jobs of a plate
+    checkpoints.gate.get(plate=plate)
+    folder = Path("results", plate)
+    return waits_at_gate(folder, PlatePlan.load(folder / "plan.json")) is None
+
+
+def plates_gone_on(*files):
+    """Return a function for each plate: its files; of a plate that waits at its gate, what the gate found.
+
+    One for each, so that no plate waits for the gate of another.
+    """
+    return [
+        lambda wildcards, plate=plate: expand(files if gone_on(plate) else "results/{plate}/gate.json", plate=plate)
+        for plate in PIPELINES
+    ]
+
+
+def folders_of(files):
+    """Return the results of the plates that files are of."""
+    return list(dict.fromkeys(f"results/{Path(file).parts[1]}" for file in files))
 
 
 wildcard_constraints:

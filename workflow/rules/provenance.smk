@@ -27,9 +27,14 @@ rule provenance:
         "hcs provenance results/{wildcards.plate} --snakemake {params.snakemake} > {log:q} 2>&1"
 
 
+def crate(wildcards):
+    """Return the crate, where there is a plate for it."""
+    return rules.crate.output if any(map(gone_on, PIPELINES)) else []
+
+
 rule crate:
     input:
-        methods=expand(rules.provenance.output.methods, plate=PIPELINES),
+        *plates_gone_on(rules.provenance.output.methods),
         # A change that matters changes the methods; a comment does not.
         snakefile=ancient(CLONE / "Snakefile"),
         config=ancient(configuration_files()),
@@ -46,7 +51,9 @@ rule crate:
         mem_mb=1000,
         gpu=0,
     params:
-        plates=list(PIPELINES),
+        plates=lambda wildcards, input: [
+            Path(folder).name for folder in folders_of(file for file in input if file.endswith("methods.md"))
+        ],
         snakemake=SNAKEMAKE,
         code=code("contexts", "core", "provenance"),
         config=lambda wildcards, input: [part for file in input.config for part in ("--config", file)],

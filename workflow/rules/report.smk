@@ -1,7 +1,3 @@
-# Statistics over plates exist where there is more than one.
-SCREENED = expand("results/screen/{table}.csv", table=["assay_quality", "hits"] if len(PIPELINES) > 1 else [])
-
-
 rule figures:
     input:
         plan="results/{plate}/plan.json",
@@ -81,12 +77,13 @@ rule figures:
 
 rule summary:
     input:
-        tables=expand(
-            "results/{plate}/tables/{table}",
-            plate=PIPELINES,
-            table=["wells.csv", "sites.parquet", "failures.csv", "assay_quality.csv", "hits.csv"],
+        *plates_gone_on(
+            *expand(
+                "results/{{plate}}/tables/{table}",
+                table=["wells.csv", "sites.parquet", "failures.csv", "assay_quality.csv", "hits.csv"],
+            )
         ),
-        replicates=SCREENED,
+        replicates=replicates,
     output:
         report(
             "results/report/summary.html",
@@ -114,7 +111,7 @@ rule summary:
     params:
         code=code("contexts", "core", "report", "screening", "storage", "cli/report.py"),
         folders=expand("results/{plate}", plate=PIPELINES),
-        screen=["--screen", "results/screen"] if SCREENED else [],
+        screen=lambda wildcards, input: ["--screen", "results/screen"] if input.replicates else [],
     message:
         "Summary of all plates"
     shell:

@@ -26,10 +26,14 @@ rule screen:
         "hcs screen results/{wildcards.plate} --settings {params.settings:q} > {log:q} 2>&1"
 
 
+def replicates(wildcards):
+    """Return the statistics over plates, where there are plates to compare."""
+    return rules.screen_replicates.output if len(PIPELINES) > 1 and any(map(gone_on, PIPELINES)) else []
+
+
 rule screen_replicates:
     input:
-        quality=expand("results/{plate}/tables/assay_quality.csv", plate=PIPELINES),
-        hits=expand("results/{plate}/tables/hits.csv", plate=PIPELINES),
+        *plates_gone_on("results/{plate}/tables/assay_quality.csv", "results/{plate}/tables/hits.csv"),
     output:
         quality="results/screen/assay_quality.csv",
         hits="results/screen/hits.csv",
@@ -44,10 +48,10 @@ rule screen_replicates:
         mem_mb=2000,
         gpu=0,
     params:
-        folders=expand("results/{plate}", plate=PIPELINES),
+        folders=lambda wildcards, input: folders_of(file for file in input if file.endswith("hits.csv")),
         settings=SETTINGS.screen.model_dump_json(),
         code=code("core", "pipeline", "screening", "storage"),
     message:
-        "Statistics over {input.quality}"
+        "Statistics over {params.folders}"
     shell:
         "hcs replicates {params.folders:q} --settings {params.settings:q} > {log:q} 2>&1"
