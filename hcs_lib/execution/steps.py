@@ -59,9 +59,9 @@ class Steps:
                 try:
                     with warnings.catch_warnings(record=True) as caught:
                         warnings.simplefilter("always")
-                        result, specials = self._chain(plan, group.chain, image, at)
+                        result, specials, shape = self._chain(plan, group.chain, image, at)
                     heard |= {f"step {plan.step_name}: {warning.message}": None for warning in caught}
-                    self._keep(plan, at, result, specials, image.shape[-2:], counts)
+                    self._keep(plan, at, result, specials, shape, counts)
                 except DataError as error:
                     raise DataError(
                         f"step {plan.step_name}{_at(at)}: {error}", kind=error.kind, site=at.site, step=plan.step_name
@@ -81,10 +81,14 @@ class Steps:
     def _plane(self, plan: StepPlan, at: Coordinates) -> Any:
         return self._planes.read(at) if plan.input is None else self._values.image(plan.input, at)
 
-    def _chain(self, plan: StepPlan, chain: Chain, image: Any, at: Coordinates) -> tuple[Any, dict[str, Any]]:
+    def _chain(
+        self, plan: StepPlan, chain: Chain, image: Any, at: Coordinates
+    ) -> tuple[Any, dict[str, Any], tuple[int, ...]]:
+        """Return the result, special outputs, and the sides (y, x) of what the last function was given."""
         specials: dict[str, Any] = {}
         for call in chain:
             given = {parameter: self._special(plan, call, parameter, at) for parameter in call.special_inputs}
+            shape = image.shape[-2:]
             image = self._call(call, image, {**_plain(call.args), **given})
             if call.special_outputs:
                 if not isinstance(image, tuple) or len(image) != 1 + len(call.special_outputs):
@@ -95,7 +99,7 @@ class Steps:
                     )
                 image, *rest = image
                 specials |= dict(zip(call.special_outputs, rest, strict=True))
-        return image, specials
+        return image, specials, shape
 
     def _call(self, call: FunctionCall, image: Any, arguments: dict[str, Any]) -> Any:
         from hcs_lib.arrays.convert import convert

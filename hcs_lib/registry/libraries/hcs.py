@@ -30,7 +30,7 @@ class HcsRegistry(LibraryRegistryBase):
     MODULES_TO_SCAN = tuple(f"{_PACKAGE}.{module.name}" for module in pkgutil.iter_modules(functions.__path__))
     MEMORY_TYPE: ClassVar[MemoryType] = "numpy"
     FLOAT_DTYPE = "float32"
-    IMAGE_PARAMETERS = frozenset({"image", "labels", "stack"})
+    IMAGE_PARAMETERS = frozenset({"image", "labels", "stack", "tiles"})
 
     def get_library_version(self) -> str:
         """Return a digest of all sources: one that changes whenever any of our functions may have changed."""
@@ -93,6 +93,7 @@ class HcsRegistry(LibraryRegistryBase):
             special_outputs=declared.special_outputs,
             columns=declared.columns,
             rows=declared.rows,
+            shape=declared.shape,
             origin="declared",
             source_digest=digest_,
             dependencies=dependencies(module, _PACKAGE),
