@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
 from hcs_lib.compiler.metadata import PerWell
+from hcs_lib.contexts.lazy import is_lazy
 from hcs_lib.core.errors import nearest
 from hcs_lib.core.units import POWERS, Quantity, parse_quantity, to_pixels
 from hcs_lib.registry.entry import FunctionEntry, Parameter
@@ -44,6 +45,9 @@ def check_arguments(context: DraftContext, plan: DraftStep, call: DraftCall) -> 
             context.problem(plan.source, place, f"'{name}' is given under `inputs` too.")
         elif isinstance(call.args[name], PerWell):
             continue
+        elif name in parameters and is_lazy(call.args[name]):
+            if not _fits(_adapter(parameters[name].annotation), {}):
+                context.problem(plan.source, place, f"'{name}' should be {parameters[name].annotation}, found a file.")
         elif name in parameters:
             for message in _checked(call.args, parameters[name], context.plate.pixel_size_um):
                 context.problem(plan.source, place, message)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from hcs_lib.compiler.functions import FunctionTable
 from hcs_lib.compiler.images import ImageType, Shapes
+from hcs_lib.compiler.lazy_files import LazyFiles
 from hcs_lib.compiler.metadata import PerWell
 from hcs_lib.compiler.overrides import ResolvedCall, ResolvedStep
 from hcs_lib.compiler.plate import PlateView
@@ -268,6 +269,7 @@ class DraftContext:
     pipeline: LoadedPipeline
     functions: FunctionTable
     wells: tuple[str, ...]
+    files: LazyFiles
     step_plans: dict[int, DraftStep] = field(default_factory=dict)
     step_state_map: dict[int, Any] = field(default_factory=dict)
     raw_store: DraftStore | None = None

@@ -11,8 +11,10 @@ from hcs_lib.compiler.metadata import RESOLVERS, UnknownMetadataError, inject_me
 from hcs_lib.compiler.mosaics import find_shapes
 from hcs_lib.compiler.overrides import ResolvedStep, named_wells
 from hcs_lib.compiler.special_values import Named, link_special_inputs, register_special_outputs, stands_before
+from hcs_lib.contexts.lazy import is_lazy
 from hcs_lib.core.domains import Domain
 from hcs_lib.core.errors import nearest
+from hcs_lib.pipeline.files import file_of
 
 RAW = "raw"
 
@@ -31,6 +33,7 @@ def initialize_step_plans_for_context(context: DraftContext, steps: Sequence[Res
         context.step_plans[index] = plan
         context.step_state_map[index] = step.state()
         link_special_inputs(context, plan, names)
+        _refer_to_files(context, plan)
         _inject_metadata(context, plan)
         _follow(context, plan)
         register_special_outputs(context, plan, index, names)
@@ -199,6 +202,20 @@ def _check_routes(context: DraftContext, step: ResolvedStep, domain: Domain) -> 
     if absent:
         hint = "Add it, or leave it out of `channels`." if axis == "channel" else "Add it."
         context.problem(step, ("func",), f"the routing table has nothing for {axis} {', '.join(absent)}.", hint)
+
+
+def _refer_to_files(context: DraftContext, plan: DraftStep) -> None:
+    """Replace arguments that name files, `{file: nuclei.json}`, by references that load when a step needs them."""
+    for call in plan.calls:
+        for name, value in call.args.items():
+            try:
+                if is_lazy(value):
+                    raise ValueError("references to files are made when compiling; write {file: NAME}")
+                file = file_of(value)
+                if file is not None:
+                    call.args[name] = context.files.reference(file)
+            except ValueError as error:
+                context.problem(plan.source, call.source.where(name), f"'{name}': {error}.")
 
 
 def _follow(context: DraftContext, plan: DraftStep) -> None:
