@@ -46,8 +46,9 @@ def check_arguments(context: DraftContext, plan: DraftStep, call: DraftCall) -> 
         elif isinstance(call.args[name], PerWell):
             continue
         elif name in parameters and is_lazy(call.args[name]):
-            if not _fits(_adapter(parameters[name].annotation), {}):
-                context.problem(plan.source, place, f"'{name}' should be {parameters[name].annotation}, found a file.")
+            annotation = parameters[name].annotation.strip("'\" ")
+            if not _fits(_adapter(annotation), {}):
+                context.problem(plan.source, place, f"'{name}' should be {annotation}, found a file.")
         elif name in parameters:
             for message in _checked(call.args, parameters[name], context.plate.pixel_size_um):
                 context.problem(plan.source, place, message)

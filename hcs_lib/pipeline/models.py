@@ -135,8 +135,8 @@ class Step(Model):
     inputs: dict[str, Text | Annotated[list[Text], Field(min_length=1)]] = Field(default_factory=dict)
     """Special inputs: parameter of a function → name of labels or of another special output of an earlier step. With
     a list of names the function gets all of them, by name. Special inputs that are not named here come from the
-    plate's metadata: `channel_names`, `pixel_size_um`, `z_spacing_um`, `grid_dimensions` (rows and columns of the sites),
-    `stage_positions` (of the sites, (y, x) in micrometres)."""
+    plate's metadata: `channel_names`, `pixel_size_um`, `z_spacing_um`, `grid_dimensions` (rows and columns of the
+    sites), `stage_positions` (of the sites, (y, x) in micrometres)."""
     outputs: dict[str, Name] = Field(default_factory=dict)
     """Names for what the step yields: `labels`, `table`, `image`, or a special output that its function declares.
     Labels are written to the plate's store, a table to the object table; an image is for `inputs` of later steps."""
