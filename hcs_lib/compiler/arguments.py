@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
+from hcs_lib.compiler.metadata import PerWell
+from hcs_lib.contexts.lazy import is_lazy
 from hcs_lib.core.errors import nearest
 from hcs_lib.core.units import POWERS, Quantity, parse_quantity, to_pixels
 from hcs_lib.registry.entry import FunctionEntry, Parameter
@@ -41,6 +43,12 @@ def check_arguments(context: DraftContext, plan: DraftStep, call: DraftCall) -> 
                             "Leave it out.")  # fmt: skip
         elif name in call.special_inputs:
             context.problem(plan.source, place, f"'{name}' is given under `inputs` too.")
+        elif isinstance(call.args[name], PerWell):
+            continue
+        elif name in parameters and is_lazy(call.args[name]):
+            annotation = parameters[name].annotation.strip("'\" ")
+            if not _fits(_adapter(annotation), {}):
+                context.problem(plan.source, place, f"'{name}' should be {annotation}, found a file.")
         elif name in parameters:
             for message in _checked(call.args, parameters[name], context.plate.pixel_size_um):
                 context.problem(plan.source, place, message)
@@ -52,6 +60,15 @@ def check_arguments(context: DraftContext, plan: DraftStep, call: DraftCall) -> 
         if parameter.required and not given and name not in entry.special_inputs:
             context.problem(plan.source, call.source.location, f"{entry.id} needs the argument '{name}'.",
                             "Give it under `args`.")  # fmt: skip
+
+
+def all_fit(entry: FunctionEntry, args: Mapping[str, Any]) -> bool:
+    """Tell whether all arguments are those of a function, and of the types that it asks for."""
+    annotations = {parameter.name: parameter.annotation for parameter in entry.parameters}
+    return all(
+        name in annotations and (isinstance(value, PerWell) or _fits(_adapter(annotations[name]), value))
+        for name, value in args.items()
+    )
 
 
 def _known(entry: FunctionEntry, parameters: Mapping[str, Parameter]) -> str:

@@ -24,6 +24,7 @@ from hcs_lib.compiler.contracts import validate_memory_contracts_for_context
 from hcs_lib.compiler.draft import DraftContext, DraftStage, ExecutionSettings
 from hcs_lib.compiler.functions import FunctionTable, Registry
 from hcs_lib.compiler.gpu import assign_gpu_resources_for_context
+from hcs_lib.compiler.lazy_files import LazyFiles
 from hcs_lib.compiler.materialization import plan_materialization_flags_for_context
 from hcs_lib.compiler.overrides import check_plates, group_wells, resolve_steps
 from hcs_lib.compiler.plate import PlateView, name_channels
@@ -113,14 +114,14 @@ def draft_contexts(
     if not index.wells or problems:
         return [], problems or [Problem(f"plate {plate.name}", "The plate has no wells.", "Index it again.")]
     view = PlateView(index, channels, plate.pixel_size_um or index.pixel_size_um)
-    functions = FunctionTable(registry)
+    functions, files = FunctionTable(registry), LazyFiles(pipeline.folder)
     names = [other.name for other in settings.plates]
     problems += check_plates(pipeline, names)
     groups, wrong = group_wells(pipeline, plate.name, index.wells)
     problems += wrong
     drafts = []
     for choices, wells in groups.items():
-        draft = DraftContext(view, pipeline, functions, wells)
+        draft = DraftContext(view, pipeline, functions, wells, files)
         steps = resolve_steps(pipeline, choices)
         if not steps:
             problems.append(Problem(pipeline.where("steps"), "No step is switched on."))

@@ -22,7 +22,7 @@ def validate_memory_contracts_for_context(context: DraftContext) -> None:
             for call in chain:
                 _validate_call(context, plan, call, image)
                 _validate_size(context, plan, call, image)
-                image = result_of(call.entry, image, call.args)
+                image = result_of(call.entry, image, call.args, call.shapes)
             _validate_result(context, plan, chain[-1], image)
             chains[value] = tuple(_function_call(plan, call) for call in chain if call.entry)
         _validate_rows(context, plan)
@@ -109,6 +109,20 @@ def _validate_size(context: DraftContext, plan: DraftStep, call: DraftCall, imag
         context.problem(plan.source, call.source.location,
                         f"{call.source.call} takes {names}, which may not fit its image: {image.resized_by} changed "
                         "the size.")  # fmt: skip
+        return
+    for parameter in call.special_inputs:
+        for link in plan.special_inputs.get(parameter, ()):
+            made = context.step_plans[link.producer]
+            slots = {slot for slot, name in made.source.model.outputs.items() if name == link.name}
+            if slots & {"labels", "image"} and made.outgoing.shapes != image.shapes:
+                context.problem(plan.source, ("inputs", parameter),
+                                f"'{link.name}' lies on {_lies_on(made.outgoing)}, and the image that "
+                                f"{call.source.call} is given is {_lies_on(image)}.",
+                                f"Take an image that fits, of step '{made.name}', by `input`.")  # fmt: skip
+
+
+def _lies_on(image: ImageType) -> str:
+    return "a plane of the plate" if image.shapes is None else "a mosaic"
 
 
 def _validate_result(context: DraftContext, plan: DraftStep, last: DraftCall, result: ImageType) -> None:
@@ -128,6 +142,12 @@ def _validate_result(context: DraftContext, plan: DraftStep, last: DraftCall, re
         context.problem(plan.source, ("outputs", "image"), f"{found}, not an image.")
     if plan.output in ("image", "labels") and result.resized_by:
         entry = next((call.entry for call in plan.calls if call.entry and call.entry.id == result.resized_by), None)
+        if entry is not None and entry.shape is not None:
+            context.problem(plan.source, last.source.location,
+                            f"the size of what {entry.id} yields is not known before it runs, and it is to be written.",
+                            f"Take its {entry.shape} from a function that tells, such as hcs.stage_tile_positions."
+                            )  # fmt: skip
+            return
         switch = "".join(f"`{name}: {str(value).lower()}`" for name, value in entry.keep_size.items()) if entry else ""
         context.problem(plan.source, ("keep",) if plan.output == "image" else ("outputs", "labels"),
                         f"{result.resized_by} changes the size of the image, and what is written has that of the "

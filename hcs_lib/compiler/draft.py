@@ -6,17 +6,20 @@ frozen for each of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hcs_lib.compiler.functions import FunctionTable
-from hcs_lib.compiler.images import ImageType
+from hcs_lib.compiler.images import ImageType, Shapes
+from hcs_lib.compiler.lazy_files import LazyFiles
+from hcs_lib.compiler.metadata import PerWell
 from hcs_lib.compiler.overrides import ResolvedCall, ResolvedStep
 from hcs_lib.compiler.plate import PlateView
 from hcs_lib.contexts.context import PLATE, BadPlanes, Engine, FrozenContext, Scope
 from hcs_lib.contexts.plans import (
     Backend,
+    Chain,
     FunctionPattern,
     FunctionRef,
     LinkedInput,
@@ -28,11 +31,12 @@ from hcs_lib.contexts.plans import (
 from hcs_lib.core.declare import MemoryType, Returns
 from hcs_lib.core.domains import Coordinates, Domain
 from hcs_lib.core.errors import Problem
-from hcs_lib.core.frozen import Frozen
+from hcs_lib.core.frozen import Frozen, freeze
 from hcs_lib.pipeline.loading import LoadedPipeline
 from hcs_lib.pipeline.models import Axis
 from hcs_lib.registry.entry import FunctionEntry
 from hcs_lib.storage.metadata import well_path
+from hcs_lib.storage.planning import resize
 from hcs_lib.storage.spec import ArraySpec
 
 Output = Literal["image", "labels", "table"]
@@ -40,12 +44,21 @@ Output = Literal["image", "labels", "table"]
 
 @dataclass
 class DraftCall:
-    """A function call whose arguments the phases complete. `entry` is None where there is no such function."""
+    """A function call whose arguments the phases complete.
+
+    `entry` is None where there is no such function. `shapes` is what a mosaic spans of which the function tells, or
+    which it makes.
+    """
 
     source: ResolvedCall
     entry: FunctionEntry | None
     args: dict[str, Any]
     special_inputs: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
+    shapes: Shapes | None = None
+
+    def args_of(self, well: str) -> dict[str, Any]:
+        """Return the arguments of one well."""
+        return {name: value.values[well] if isinstance(value, PerWell) else value for name, value in self.args.items()}
 
 
 DraftPattern = dict[str | None, list[DraftCall]]
@@ -54,11 +67,15 @@ DraftPattern = dict[str | None, list[DraftCall]]
 
 @dataclass(frozen=True)
 class DraftStore:
-    """A `ZarrStore` before the well is known. `domain` has the planes that are written."""
+    """A `ZarrStore` before the well is known. `domain` has the planes that are written.
+
+    `array` is what is written of one site; `shapes` are the rows and columns of each well, where they are its own.
+    """
 
     label: str | None
     domain: Domain
     array: ArraySpec
+    shapes: Shapes | None = None
 
     def for_well(self, plate: str, well: str) -> ZarrStore:
         """Name the groups of one well."""
@@ -68,7 +85,7 @@ class DraftStore:
             path=f"{plate}.zarr",
             groups={name: f"{folder}/{name}" for name in names},
             label=self.label,
-            array=self.array,
+            array=self.array if self.shapes is None else resize(self.array, *self.shapes[well]),
         )
 
 
@@ -210,9 +227,28 @@ class DraftStep:
             output_memory_type=self.output_memory_type,
             returns=self.returns,
             dtype=self.dtype,
-            func=self.func,
+            func=self._func(well),
             gpu=self.gpu,
         )
+
+    def _func(self, well: str) -> FunctionPattern | None:
+        """Return the function pattern with the arguments of one well."""
+        pattern = self.func
+        if pattern is None or not any(
+            isinstance(value, PerWell) for call in self.calls for value in call.args.values()
+        ):
+            return pattern
+
+        def given(chain: Chain, drafts: Sequence[DraftCall]) -> Chain:
+            return tuple(
+                call.model_copy(update={"args": freeze(draft.args_of(well))})
+                for call, draft in zip(chain, drafts, strict=True)
+            )
+
+        if pattern.group_by is None:
+            return pattern.model_copy(update={"chain": given(pattern.chain, self.pattern[None])})
+        routes = {value: given(chain, self.pattern[value]) for value, chain in pattern.routes.items()}
+        return pattern.model_copy(update={"routes": freeze(routes)})
 
 
 class ExecutionSettings(Frozen):
@@ -233,6 +269,7 @@ class DraftContext:
     pipeline: LoadedPipeline
     functions: FunctionTable
     wells: tuple[str, ...]
+    files: LazyFiles
     step_plans: dict[int, DraftStep] = field(default_factory=dict)
     step_state_map: dict[int, Any] = field(default_factory=dict)
     raw_store: DraftStore | None = None

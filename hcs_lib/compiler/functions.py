@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import importlib
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from hcs_lib.contexts.plans import FunctionRef
 from hcs_lib.core.canonical import digest
@@ -52,3 +54,18 @@ class FunctionTable:
                 dependencies=dict(entry.dependencies),
             )
         return self._references[function]
+
+
+def import_hook(entry: FunctionEntry, target: str) -> Callable[..., Any]:
+    """Import what tells the compiler more of a function: it must stand in the package of the function itself.
+
+    Raises
+    ------
+    ValueError
+        Where it does not.
+    """
+    module, _, name = target.partition(":")
+    if module.split(".")[0] != entry.target.partition(":")[0].split(".")[0]:
+        raise ValueError(f"{entry.id} names {target}, outside of its own package")
+    hook: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return hook

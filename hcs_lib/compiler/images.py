@@ -10,6 +10,9 @@ from hcs_lib.core.declare import ProcessingContract, Returns
 from hcs_lib.pipeline.models import Axis
 from hcs_lib.registry.entry import FunctionEntry
 
+Shapes = Mapping[str, tuple[int, int]]
+"""Rows and columns, by well."""
+
 LABEL_DTYPE = "int32"
 """Of the labels that a step yields, whatever the integers of its functions."""
 
@@ -21,13 +24,15 @@ IMAGES: tuple[Returns, ...] = ("image", "labels", "mask")
 class ImageType:
     """An image or another result. `kind` and `dtype` are None where they are unknown.
 
-    `resized_by` is the function that gave it other sides than the plate's planes have.
+    `shapes` are its sides where it is a mosaic; None: those of the plate's planes. `resized_by` is the function that
+    gave it other sides, which are not known.
     """
 
     kind: Returns | None
     dims: Literal[2, 3]
     dtype: str | None
     resized_by: str | None = None
+    shapes: Shapes | None = None
 
     def __str__(self) -> str:
         return f"{'planes' if self.dims == 2 else 'stacks'} of {self.dtype or 'unknown dtype'}"
@@ -50,8 +55,13 @@ def sees_volume(entry: FunctionEntry, stack: Axis | None, args: Collection[str],
     return stack == "z" or apart or entry.coupling == "reduces"
 
 
-def result_of(entry: FunctionEntry | None, image: ImageType, args: Mapping[str, Any]) -> ImageType:
-    """Return what a call gives for an image, unknown in parts where the registry does not tell."""
+def result_of(
+    entry: FunctionEntry | None, image: ImageType, args: Mapping[str, Any], shapes: Shapes | None = None
+) -> ImageType:
+    """Return what a call gives for an image, unknown in parts where the registry does not tell.
+
+    `shapes` is what the call spans, where it makes a mosaic.
+    """
     if entry is None:
         return ImageType(None, image.dims, None)
     dtype = entry.dtypes.get(image.dtype or "")
@@ -64,4 +74,8 @@ def result_of(entry: FunctionEntry | None, image: ImageType, args: Mapping[str, 
     reduces = entry.contract is ProcessingContract.VOLUMETRIC_TO_SLICE
     dims = 2 if reduces or kind not in IMAGES else image.dims
     resizes = entry.resizes and not (entry.keep_size and all(args.get(k) == v for k, v in entry.keep_size.items()))
-    return ImageType(kind, dims, dtype if kind in IMAGES else None, entry.id if resizes else image.resized_by)
+    if entry.shape in entry.special_inputs:
+        resizes = shapes is None
+    else:
+        shapes = image.shapes
+    return ImageType(kind, dims, dtype if kind in IMAGES else None, entry.id if resizes else image.resized_by, shapes)

@@ -41,6 +41,11 @@ def _check_labels_lie_on_image(context: DraftContext) -> None:
     for plan in context.step_plans.values():
         if plan.output != "labels":
             continue
+        if plan.outgoing.shapes != (image.outgoing.shapes if image else None):
+            context.problem(plan.source, ("outputs", "labels"),
+                            f"its labels do not have the size of {name}, on which they are to lie.",
+                            "Keep the image that they were made of.")  # fmt: skip
+            continue
         for axis in ("site", "z", "t"):
             mine, there = plan.output_domain.values(axis), under.values(axis)
             if len(mine) > 1 and not set(mine) <= set(there):

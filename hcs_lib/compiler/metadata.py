@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hcs_lib.core.errors import HcsError
@@ -16,6 +17,13 @@ RESOLVERS: dict[str, Resolver] = {}
 """Special input → the function that finds its value."""
 
 
+@dataclass(frozen=True, slots=True)
+class PerWell:
+    """A value that differs from well to well. Wells share a draft; each is given its own when it is frozen."""
+
+    values: Mapping[str, Any]
+
+
 class UnknownMetadataError(HcsError):
     """The plate does not tell. `hint` says what to do."""
 
@@ -24,11 +32,11 @@ class UnknownMetadataError(HcsError):
         self.hint = hint
 
 
-def metadata_resolver(name: str) -> Callable[[Resolver], Resolver]:
-    """Register a function that finds the value of a special input: plain JSON."""
+def metadata_resolver(*names: str) -> Callable[[Resolver], Resolver]:
+    """Register a function that finds the value of a special input: plain JSON, or `PerWell` of it."""
 
     def register(resolver: Resolver) -> Resolver:
-        RESOLVERS[name] = resolver
+        RESOLVERS.update(dict.fromkeys(names, resolver))
         return resolver
 
     return register
@@ -59,14 +67,14 @@ def _channel_names(context: DraftContext, plan: DraftStep) -> list[str]:
     return names
 
 
-@metadata_resolver("pixel_size_um")
+@metadata_resolver("pixel_size_um", "pixel_size")
 def _pixel_size_um(context: DraftContext, plan: DraftStep) -> float:
     if context.plate.pixel_size_um is None:
         raise UnknownMetadataError("the plate's pixel size is unknown", "Write it into the column `pixel_size_um`.")
     return context.plate.pixel_size_um
 
 
-@metadata_resolver("z_spacing_um")
+@metadata_resolver("z_spacing_um", "z_spacing")
 def _z_spacing_um(context: DraftContext, plan: DraftStep) -> float:
     if context.plate.index.z_spacing_um is None:
         raise UnknownMetadataError("the distance of the plate's z-planes is unknown", "Give it under `args`.")
@@ -78,3 +86,22 @@ def _grid_dimensions(context: DraftContext, plan: DraftStep) -> list[int]:
     if context.plate.index.grid is None:
         raise UnknownMetadataError("the plate does not tell the grid of its sites", "Give rows and columns by `args`.")
     return list(context.plate.index.grid)
+
+
+@metadata_resolver("stage_positions")
+def _stage_positions(context: DraftContext, plan: DraftStep) -> PerWell:
+    """Return the centres of the sites, (y, x) in micrometres, in the order in which the step stacks them."""
+    if plan.source.model.scope == "plate":
+        raise UnknownMetadataError("stage positions are those of one well", "Make it a step of the wells.")
+    if plan.stack != "site":
+        raise UnknownMetadataError("it is not given the sites of a well together", "Say `stack: site`.")
+    found: dict[str, list[tuple[float, float]]] = {}
+    for well in context.wells:
+        there = context.plate.positions(well)
+        absent = [site for site in plan.domain.site if site not in there]
+        if absent:
+            raise UnknownMetadataError(
+                f"the plate does not tell where site {absent[0]} of well {well} lies", "Give `stage_positions` by args."
+            )
+        found[well] = [there[site] for site in plan.domain.site if site is not None]
+    return PerWell(found)

@@ -98,6 +98,10 @@ class PlateView:
             positions_um=self._positions.get(well, ()),
         )
 
+    def positions(self, well: str) -> dict[Site | None, tuple[float, float]]:
+        """Return where the sites of a well have their centres, (y, x) in micrometres, as far as the plate tells."""
+        return {site: (y, x) for site, x, y in self._positions.get(well, ())}
+
     @cached_property
     def _positions(self) -> dict[str, tuple[tuple[int, float, float], ...]]:
         found: dict[str, tuple[tuple[int, float, float], ...]] = {}

@@ -8,10 +8,13 @@ from typing import Any
 from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftPattern, DraftStep, Output
 from hcs_lib.compiler.images import LABEL_DTYPE, ImageType, result_of
 from hcs_lib.compiler.metadata import RESOLVERS, UnknownMetadataError, inject_metadata_into_pattern
+from hcs_lib.compiler.mosaics import find_shapes
 from hcs_lib.compiler.overrides import ResolvedStep, named_wells
 from hcs_lib.compiler.special_values import Named, link_special_inputs, register_special_outputs, stands_before
+from hcs_lib.contexts.lazy import is_lazy
 from hcs_lib.core.domains import Domain
 from hcs_lib.core.errors import nearest
+from hcs_lib.pipeline.files import file_of
 
 RAW = "raw"
 
@@ -30,8 +33,10 @@ def initialize_step_plans_for_context(context: DraftContext, steps: Sequence[Res
         context.step_plans[index] = plan
         context.step_state_map[index] = step.state()
         link_special_inputs(context, plan, names)
-        register_special_outputs(context, plan, index, names)
+        _refer_to_files(context, plan)
         _inject_metadata(context, plan)
+        _follow(context, plan)
+        register_special_outputs(context, plan, index, names)
     return context.step_state_map
 
 
@@ -55,17 +60,17 @@ def _initialize(context: DraftContext, step: ResolvedStep) -> DraftStep:
         2 if stack is None else 3,
         before.dtype if before else context.plate.index.dtype,
         before.resized_by if before else None,
+        before.shapes if before else None,
     )
-    outgoing = _outgoing(context, step, pattern, incoming)
     return DraftStep(
         source=step,
         pattern=pattern,
         input=source,
         domain=domain,
         call_domain=call_domain,
-        output_domain=domain if outgoing.dims == 3 else call_domain,
+        output_domain=call_domain,
         incoming=incoming,
-        outgoing=outgoing,
+        outgoing=incoming,
         output=_output(step),
     )
 
@@ -199,23 +204,42 @@ def _check_routes(context: DraftContext, step: ResolvedStep, domain: Domain) -> 
         context.problem(step, ("func",), f"the routing table has nothing for {axis} {', '.join(absent)}.", hint)
 
 
-def _outgoing(context: DraftContext, step: ResolvedStep, pattern: DraftPattern, incoming: ImageType) -> ImageType:
-    """Return what the pattern gives; every route must give the same."""
+def _refer_to_files(context: DraftContext, plan: DraftStep) -> None:
+    """Replace arguments that name files, `{file: nuclei.json}`, by references that load when a step needs them."""
+    for call in plan.calls:
+        for name, value in call.args.items():
+            try:
+                if is_lazy(value):
+                    raise ValueError("references to files are made when compiling; write {file: NAME}")
+                file = file_of(value)
+                if file is not None:
+                    call.args[name] = context.files.reference(file)
+            except ValueError as error:
+                context.problem(plan.source, call.source.where(name), f"'{name}': {error}.")
+
+
+def _follow(context: DraftContext, plan: DraftStep) -> None:
+    """Find what the pattern gives; every route must give the same."""
     results: dict[str | None, ImageType] = {}
-    for value, chain in pattern.items():
-        image = incoming
+    for value, chain in plan.pattern.items():
+        image = plan.incoming
         for call in chain:
-            image = result_of(call.entry, image, call.args)
+            call.shapes = find_shapes(context, plan, call, image)
+            image = result_of(call.entry, image, call.args, call.shapes)
         results[value] = image
     found = list(results.values())
     known = {(image.kind, image.dims) for image in found if image.kind is not None}
     if len(known) > 1:
         said = ", ".join(f"{value} {image.kind} ({image})" for value, image in results.items())
-        context.problem(step, ("func",), f"the routes give different things: {said}.")
+        context.problem(plan.source, ("func",), f"the routes give different things: {said}.")
+    if any(image.shapes != found[0].shapes for image in found):
+        context.problem(plan.source, ("func",), "the routes give images of different sizes.")
     dtypes = {image.dtype for image in found}
     dtype = LABEL_DTYPE if found[0].kind == "labels" else found[0].dtype if len(dtypes) == 1 else None
     resized_by = next((image.resized_by for image in found if image.resized_by), None)
-    return ImageType(found[0].kind, found[0].dims, dtype, resized_by)
+    plan.outgoing = ImageType(found[0].kind, found[0].dims, dtype, resized_by, found[0].shapes)
+    if plan.outgoing.dims == 3:
+        plan.output_domain = plan.domain
 
 
 def _inject_metadata(context: DraftContext, plan: DraftStep) -> None:

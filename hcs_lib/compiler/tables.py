@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
+from hcs_lib.compiler.functions import import_hook
 from hcs_lib.contexts.columns import COUNT, METADATA, SITES, WELL_COLUMNS, check_features, is_feature, is_reserved
 from hcs_lib.contexts.manifests import ObjectTable, SiteTable
-from hcs_lib.core.errors import Problem, UserError, nearest
+from hcs_lib.core.errors import Problem, nearest
 from hcs_lib.core.expressions import column_names
 from hcs_lib.pipeline.loading import LoadedPipeline
-from hcs_lib.registry.entry import FunctionEntry
 
 
 def object_table(context: DraftContext) -> ObjectTable | None:
@@ -59,16 +57,7 @@ def _columns(plan: DraftStep, call: DraftCall, objects: tuple[str, ...]) -> Iter
         return ()
     options = {name: value for name, value in call.args.items() if name not in call.entry.special_inputs}
     names = call.args.get("channel_names", [name for name in plan.domain.channel if name is not None])
-    return tuple(_hook(call.entry)(list(objects), list(names), **options))
-
-
-def _hook(entry: FunctionEntry) -> Callable[..., Iterable[str]]:
-    """Import what names the columns of a table function: it must stand in the package of the function itself."""
-    module, _, name = (entry.columns or "").partition(":")
-    if module.split(".")[0] != entry.target.partition(":")[0].split(".")[0]:
-        raise UserError(Problem(entry.id, f"Its columns are named by {entry.columns}, outside of its own package."))
-    hook: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return hook
+    return tuple(import_hook(call.entry, call.entry.columns)(list(objects), list(names), **options))
 
 
 def check_derived(pipeline: LoadedPipeline, tables: Iterable[ObjectTable | None]) -> list[Problem]:

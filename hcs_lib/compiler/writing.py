@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from hcs_lib.compiler.draft import DraftContext, ExecutionSettings
@@ -12,7 +12,7 @@ from hcs_lib.storage.plate import write_plate
 
 
 def write_plate_plan(
-    folder: Path, plan: PlatePlan, parts: Iterable[DraftContext], execution: ExecutionSettings
+    folder: Path, plan: PlatePlan, parts: Sequence[DraftContext], execution: ExecutionSettings
 ) -> None:
     """Freeze the drafts of a plate, and write everything. Files that hold the same already are left alone.
 
@@ -28,6 +28,7 @@ def write_plate_plan(
     written = set()
     digests: dict[tuple[str, str], str] = {}
     fields: dict[str, list[str]] = {}
+    parts[0].files.write(folder)
     for part in parts:
         for context in part.freeze(execution, digests):
             path = folder / "contexts" / context.stage / f"{context.axis_id}.json"

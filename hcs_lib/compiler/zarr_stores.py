@@ -21,7 +21,7 @@ def declare_zarr_stores_for_context(context: DraftContext) -> None:
     for plan in context.step_plans.values():
         if plan.output == "labels":
             name = plan.source.model.outputs["labels"]
-            plan.zarr_store = DraftStore(name, plan.output_domain, _labels(context, plan))
+            plan.zarr_store = DraftStore(name, plan.output_domain, _labels(context, plan), plan.outgoing.shapes)
         elif plan.output == "table":
             plan.table = plan.source.model.outputs["table"]
         elif plan.output == "image":
@@ -48,9 +48,9 @@ def _image_store(context: DraftContext, plan: DraftStep) -> DraftStore | None:
 def _image(context: DraftContext, plan: DraftStep, domain: Domain, dtype: str) -> DraftStore | None:
     """Declare the image of a step, or the raw image below its labels."""
     channels = tuple(name if name is not None else MERGED for name in domain.channel)
-    sizes = _sizes(context, domain)
+    shapes = plan.outgoing.shapes if plan.output == "image" else None
     try:
-        return DraftStore(None, domain, _plan(context, sizes, dtype, labels=False, channels=channels))
+        return DraftStore(None, domain, _plan(context, domain, dtype, labels=False, channels=channels), shapes)
     except ValueError as error:
         place, image = (("keep",), "its image") if plan.output == "image" else (("outputs", "labels"), "the raw image")
         context.problem(plan.source, place, f"{image} cannot be written: {error}.")
@@ -58,22 +58,18 @@ def _image(context: DraftContext, plan: DraftStep, domain: Domain, dtype: str) -
 
 
 def _labels(context: DraftContext, plan: DraftStep) -> ArraySpec:
-    return _plan(context, _sizes(context, plan.output_domain), LABEL_DTYPE, labels=True)
+    return _plan(context, plan.output_domain, LABEL_DTYPE, labels=True)
 
 
 def _plan(
-    context: DraftContext, sizes: dict[str, int], dtype: str, *, labels: bool, channels: tuple[str, ...] = ()
+    context: DraftContext, domain: Domain, dtype: str, *, labels: bool, channels: tuple[str, ...] = ()
 ) -> ArraySpec:
+    rows, columns = context.plate.index.shape
     return plan_array(
-        sizes,
+        {"t": len(domain.t), "c": len(domain.channel), "z": len(domain.z), "y": rows, "x": columns},
         dtype,
         labels=labels,
         channels=channels,
         pixel_size_um=context.plate.pixel_size_um,
         z_spacing_um=context.plate.index.z_spacing_um,
     )
-
-
-def _sizes(context: DraftContext, domain: Domain) -> dict[str, int]:
-    rows, columns = context.plate.index.shape
-    return {"t": len(domain.t), "c": len(domain.channel), "z": len(domain.z), "y": rows, "x": columns}

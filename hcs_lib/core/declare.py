@@ -61,6 +61,7 @@ class Declaration:
     tags: tuple[str, ...]
     columns: str | None
     rows: Rows
+    shape: str | None = None
     uncouple: Mapping[str, Any] = field(default_factory=dict)
     generic: bool = False
 
@@ -85,6 +86,7 @@ def image_function(
     tags: tuple[str, ...] = (),
     columns: str | None = None,
     rows: Rows = "objects",
+    shape: str | None = None,
     uncouple: Mapping[str, Any] | None = None,
     generic: bool = False,
 ) -> Callable[[F], F]:
@@ -121,6 +123,10 @@ def image_function(
         that return a table: lets the compiler check names before anything runs.
     rows
         What the rows of a table are: objects, or sites, of which a call gives one row.
+    shape
+        What the result spans, where that is not a plane: `module:name` of a function (shape of the image, **args) →
+        (rows, columns), for functions that tell where images lie; or the special input that was given by such a
+        function. Lets the compiler know the size of what is written.
     uncouple
         Arguments that switch the coupling of slices off.
     generic
@@ -131,7 +137,7 @@ def image_function(
         raise ValueError(f"accepts must be (2,), (3,) or (2, 3), not {accepts!r}")
     declaration = Declaration(
         accepts, returns, coupling, memory_type, axis, special_inputs, special_outputs,
-        dtypes, keeps_scale, tags, columns, rows, dict(uncouple or {}), generic,
+        dtypes, keeps_scale, tags, columns, rows, shape, dict(uncouple or {}), generic,
     )  # fmt: skip
 
     def mark(func: F) -> F:

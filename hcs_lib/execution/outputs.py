@@ -157,14 +157,16 @@ class Staging:
         return [output.path for receipt in receipts if receipt for output in receipt.outputs if output.kind == "labels"]
 
     def _translation(self, site: Site | None, spec: ArraySpec) -> tuple[float, float] | None:
-        """Return where the first pixel's centre lies, from the stage position, which is the image's centre."""
-        for at, x, y in self._context.metadata.positions_um:
-            if at == site:
-                rows, columns = (
-                    (size - 1) / 2 * scale for size, scale in zip(spec.shape[-2:], spec.scale[-2:], strict=True)
-                )
-                return y - rows, x - columns
-        return None
+        """Return where the first pixel's centre lies, from the stage position, which is the centre of a plane.
+
+        A mosaic of sites begins with the first of its tiles; another image of merged sites lies nowhere.
+        """
+        planes = self._context.plane_shape
+        if site is None and spec.shape[-2:] == planes:
+            return None
+        rows, columns = ((size - 1) / 2 * scale for size, scale in zip(planes, spec.scale[-2:], strict=True))
+        positions = [(y, x) for at, x, y in self._context.metadata.positions_um if site in (at, None)]
+        return (min(y for y, _ in positions) - rows, min(x for _, x in positions) - columns) if positions else None
 
 
 def planned(context: FrozenContext, left_out: Collection[Site] = ()) -> set[str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hcs_lib.contexts.plans import Chain, FunctionCall, StepPlan
 from hcs_lib.core.declare import ProcessingContract
 from hcs_lib.core.domains import Coordinates, Site
 from hcs_lib.core.errors import DataError, MachineError
+from hcs_lib.execution.arguments import plain_arguments
 from hcs_lib.execution.patterns import prepare_patterns_and_functions
 from hcs_lib.execution.planes import Planes
 from hcs_lib.execution.values import Values, name_of_images
@@ -36,10 +38,11 @@ class StepResult(NamedTuple):
 class Steps:
     """Runs steps of one well on its planes and values."""
 
-    def __init__(self, planes: Planes, values: Values, functions: Mapping[str, BoundFunction]) -> None:
+    def __init__(self, planes: Planes, values: Values, functions: Mapping[str, BoundFunction], results: Path) -> None:
         self._planes = planes
         self._values = values
         self._functions = functions
+        self._results = results
 
     def run(self, plan: StepPlan, calls: Sequence[Coordinates]) -> StepResult:
         """Run a step for some of its calls, and keep what it gives.
@@ -59,9 +62,9 @@ class Steps:
                 try:
                     with warnings.catch_warnings(record=True) as caught:
                         warnings.simplefilter("always")
-                        result, specials = self._chain(plan, group.chain, image, at)
+                        result, specials, shape = self._chain(plan, group.chain, image, at)
                     heard |= {f"step {plan.step_name}: {warning.message}": None for warning in caught}
-                    self._keep(plan, at, result, specials, image.shape[-2:], counts)
+                    self._keep(plan, at, result, specials, shape, counts)
                 except DataError as error:
                     raise DataError(
                         f"step {plan.step_name}{_at(at)}: {error}", kind=error.kind, site=at.site, step=plan.step_name
@@ -81,11 +84,15 @@ class Steps:
     def _plane(self, plan: StepPlan, at: Coordinates) -> Any:
         return self._planes.read(at) if plan.input is None else self._values.image(plan.input, at)
 
-    def _chain(self, plan: StepPlan, chain: Chain, image: Any, at: Coordinates) -> tuple[Any, dict[str, Any]]:
+    def _chain(
+        self, plan: StepPlan, chain: Chain, image: Any, at: Coordinates
+    ) -> tuple[Any, dict[str, Any], tuple[int, ...]]:
+        """Return the result, special outputs, and the sides (y, x) of what the last function was given."""
         specials: dict[str, Any] = {}
         for call in chain:
             given = {parameter: self._special(plan, call, parameter, at) for parameter in call.special_inputs}
-            image = self._call(call, image, {**_plain(call.args), **given})
+            shape = image.shape[-2:]
+            image = self._call(call, image, {**plain_arguments(call.args, self._results), **given})
             if call.special_outputs:
                 if not isinstance(image, tuple) or len(image) != 1 + len(call.special_outputs):
                     raise DataError(
@@ -95,7 +102,7 @@ class Steps:
                     )
                 image, *rest = image
                 specials |= dict(zip(call.special_outputs, rest, strict=True))
-        return image, specials
+        return image, specials, shape
 
     def _call(self, call: FunctionCall, image: Any, arguments: dict[str, Any]) -> Any:
         from hcs_lib.arrays.convert import convert
@@ -211,13 +218,6 @@ def _own(value: Any) -> Any:
     import numpy as np
 
     return value.copy() if isinstance(value, np.ndarray) else value
-
-
-def _plain(value: Any) -> Any:
-    """Return frozen arguments as what functions expect: dicts for mappings; tuples stay."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return tuple(_plain(item) for item in value) if isinstance(value, tuple) else value
 
 
 def _at(at: Coordinates) -> str:

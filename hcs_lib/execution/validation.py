@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from hcs_lib.contexts.context import PLATE, FrozenContext
+from hcs_lib.contexts.lazy import LazyFile
 from hcs_lib.contexts.plans import Chain, StepPlan, ZarrStore
 from hcs_lib.core.addresses import canonical_well
 from hcs_lib.core.domains import AXES, Coordinates, Domain
@@ -133,6 +134,11 @@ def _chain(plan: StepPlan, chain: Chain, functions: set[str]) -> Iterator[str]:
     for call in chain:
         if call.call not in functions:
             yield f"the function {call.call!r} is not among the functions of the context."
+        for value in call.args.values():
+            try:
+                LazyFile.of(value)
+            except ValueError as error:
+                yield f"{error}."
         for parameter, names in call.special_inputs.items():
             linked = {link.name for link in plan.special_inputs.get(parameter, ())}
             if not ({names} if isinstance(names, str) else set(names)) <= linked:

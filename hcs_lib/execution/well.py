@@ -64,7 +64,7 @@ class WellRun:
         self._planes = Planes(context, raw)
         self._values = Values(self._plans, Taken(context.takes, results))
         self._results = results
-        self._steps = Steps(self._planes, self._values, functions)
+        self._steps = Steps(self._planes, self._values, functions, results)
         self._counts: dict[tuple[str, Site | None], int] = {}
         self._left_out: dict[Site, str] = {}
         self._raw_written: set[Site] = set()

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from hcs_lib.core.addresses import parse_area
 from hcs_lib.core.errors import Problem, UserError, nearest
 from hcs_lib.core.expressions import column_names
+from hcs_lib.pipeline.files import file_of, named_files, wrong_with_file
 from hcs_lib.pipeline.located import Document, parse_yaml, read_yaml
 from hcs_lib.pipeline.models import FunctionCall, Override, Pipeline, Step
 from hcs_lib.pipeline.validation import validate
@@ -20,10 +21,11 @@ _PARTS: dict[str, type[BaseModel]] = {"steps": Step, "overrides": Override, "<ca
 
 @dataclass(frozen=True, slots=True)
 class LoadedPipeline:
-    """A pipeline, and where its parts stand."""
+    """A pipeline, where its parts stand, and the folder that its files are named from."""
 
     model: Pipeline
     document: Document
+    folder: Path = Path()
 
     def where(self, *location: str | int) -> str:
         """Return `pipeline.yaml:LINE` of a part, given by its location in the model."""
@@ -38,7 +40,7 @@ def load_pipeline(path: Path) -> LoadedPipeline:
     UserError
         With everything that is wrong, each with its line.
     """
-    return _load(read_yaml(path))
+    return _load(read_yaml(path), path.absolute().parent)
 
 
 def parse_pipeline(text: str, source: str) -> LoadedPipeline:
@@ -51,12 +53,17 @@ def pipeline_from_model(model: Pipeline) -> LoadedPipeline:
     return _checked(LoadedPipeline(model, Document(f"pipeline {model.name}", None, {})))
 
 
-def _load(document: Document) -> LoadedPipeline:
-    return _checked(LoadedPipeline(validate(Pipeline, document, _PARTS), document))
+def _load(document: Document, folder: Path = Path()) -> LoadedPipeline:
+    return _checked(LoadedPipeline(validate(Pipeline, document, _PARTS), document, folder))
 
 
 def _checked(pipeline: LoadedPipeline) -> LoadedPipeline:
-    problems = [*_step_problems(pipeline), *_override_problems(pipeline), *_derived_problems(pipeline)]
+    problems = [
+        *_step_problems(pipeline),
+        *_override_problems(pipeline),
+        *_derived_problems(pipeline),
+        *_file_problems(pipeline),
+    ]
     if problems:
         raise UserError(problems)
     return pipeline
@@ -148,6 +155,16 @@ def _override_problems(pipeline: LoadedPipeline) -> Iterator[Problem]:
                 yield Problem(
                     pipeline.where(*here, "args", function), f"Step '{step.name}' does not call '{function}'.", hint
                 )
+
+
+def _file_problems(pipeline: LoadedPipeline) -> Iterator[Problem]:
+    for location, value in named_files(pipeline.model):
+        try:
+            wrong = wrong_with_file(file_of(value) or "", pipeline.folder)
+        except ValueError as error:
+            wrong = str(error)
+        if wrong:
+            yield Problem(pipeline.where(*location), f"'{location[-1]}': {wrong}.")
 
 
 def _derived_problems(pipeline: LoadedPipeline) -> Iterator[Problem]:

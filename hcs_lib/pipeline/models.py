@@ -65,7 +65,8 @@ class FunctionCall(Model):
     """Id of the function in the registry, such as `skimage.filters.gaussian` (`hcs functions list` names all)."""
     args: Arguments = Field(default_factory=dict)
     """Arguments by name. A length or an area may have a unit (`8 um`, `2 px`, `30 um2`): the compiler turns it
-    into pixels."""
+    into pixels. A file (`{file: models/nuclei.json}`, JSON or `.npz`, in the folder of the pipeline or below) is
+    loaded when a step first needs it."""
 
 
 def _form(value: Any) -> str | None:
@@ -134,7 +135,8 @@ class Step(Model):
     inputs: dict[str, Text | Annotated[list[Text], Field(min_length=1)]] = Field(default_factory=dict)
     """Special inputs: parameter of a function → name of labels or of another special output of an earlier step. With
     a list of names the function gets all of them, by name. Special inputs that are not named here come from the
-    plate's metadata: `channel_names`, `pixel_size_um`, `z_spacing_um`, `grid_dimensions`."""
+    plate's metadata: `channel_names`, `pixel_size_um`, `z_spacing_um`, `grid_dimensions` (rows and columns of the
+    sites), `stage_positions` (of the sites, (y, x) in micrometres)."""
     outputs: dict[str, Name] = Field(default_factory=dict)
     """Names for what the step yields: `labels`, `table`, `image`, or a special output that its function declares.
     Labels are written to the plate's store, a table to the object table; an image is for `inputs` of later steps."""

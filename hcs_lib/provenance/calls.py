@@ -23,7 +23,7 @@ Origin = Literal["pipeline", "default", "plate", "step", "compiler"]
 """Where a value comes from: the pipeline, the function's default, the plate's metadata, an earlier step, or the
 compiler, which keeps slices apart and the scale of values."""
 
-METADATA = ("channel_names", "grid_dimensions", "pixel_size_um", "z_spacing_um")
+METADATA = ("channel_names", "grid_dimensions", "pixel_size_um", "stage_positions", "z_spacing_um")
 """Arguments that the compiler fills from the plate's metadata, where the pipeline does not give them."""
 
 

@@ -37,7 +37,7 @@ class DeclaredLibrary(LibraryRegistryBase):
     probed = False
     MEMORY_TYPE: ClassVar[MemoryType] = "numpy"
     FLOAT_DTYPE = "float32"
-    IMAGE_PARAMETERS = frozenset({"image", "labels", "stack"})
+    IMAGE_PARAMETERS = frozenset({"image", "labels", "stack", "tiles"})
 
     def __init__(self, package: str, library_name: str = "") -> None:
         self.package = package
@@ -158,6 +158,7 @@ class DeclaredLibrary(LibraryRegistryBase):
             special_outputs=declared.special_outputs,
             columns=declared.columns,
             rows=declared.rows,
+            shape=declared.shape,
             generic=declared.generic,
             origin="declared",
             source_digest=digest_,

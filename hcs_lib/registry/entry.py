@@ -37,7 +37,8 @@ class FunctionEntry:
         How a pipeline names it, `skimage.filters.gaussian`.
     target
         `module:name`, resolved at first use and only through the registry.
-    accepts, coupling, returns, uncouple, keeps_scale, axis, special_inputs, special_outputs, columns, rows, generic
+    accepts, coupling, returns, uncouple, keeps_scale, axis, special_inputs, special_outputs, columns, rows, shape,
+    generic
         As in `hcs_lib.core.declare.image_function`. `keeps_scale` is None where it could not be measured.
     resizes
         Whether its image has other sides (y, x) than the one it was given.
@@ -78,6 +79,7 @@ class FunctionEntry:
     special_outputs: tuple[str, ...] = ()
     columns: str | None = None
     rows: Rows = "objects"
+    shape: str | None = None
     generic: bool = False
     origin: Origin = "probed"
     device: str = "cpu"

@@ -62,7 +62,6 @@ def plan_array(
     axes = "".join(axis for axis in "tczyx" if axis in always or sizes.get(axis, 1) > 1)
     shape = tuple(sizes.get(axis, 1) for axis in axes)
     known = {"z": z_spacing_um, "y": pixel_size_um, "x": pixel_size_um}
-    side = max(sizes["y"], sizes["x"])
     chunks = _chunks(shape)
     return ArraySpec(
         axes=axes,
@@ -73,20 +72,30 @@ def plan_array(
         codec=_CODEC,
         scale=tuple(known.get(axis) or 1.0 for axis in axes),
         units=tuple("micrometer" if known.get(axis) else None for axis in axes),
-        levels=1 + max(0, math.ceil(math.log2(side / _CHUNK))),
+        levels=_levels(shape),
         channels=() if labels else tuple(channels),
     )
+
+
+def resize(spec: ArraySpec, rows: int, columns: int) -> ArraySpec:
+    """Describe the same image with other sides: as `plan_array` would."""
+    shape = (*spec.shape[:-2], rows, columns)
+    chunks = _chunks(shape)
+    shards = _shards(shape, chunks, _itemsize(spec.dtype))
+    return spec.model_copy(update={"shape": shape, "chunks": chunks, "shards": shards, "levels": _levels(shape)})
 
 
 def plan_level(spec: ArraySpec, level: int) -> ArraySpec:
     """Describe one resolution level: half the size of the one before in y and x, rounded up."""
     if level == 0:
         return spec
-    shape = (*spec.shape[:-2], *(math.ceil(size / 2**level) for size in spec.shape[-2:]))
-    chunks = _chunks(shape)
-    shards = _shards(shape, chunks, _itemsize(spec.dtype))
+    smaller = resize(spec, *(math.ceil(size / 2**level) for size in spec.shape[-2:]))
     scale = (*spec.scale[:-2], *(size * 2**level for size in spec.scale[-2:]))
-    return spec.model_copy(update={"shape": shape, "chunks": chunks, "shards": shards, "scale": scale})
+    return smaller.model_copy(update={"scale": scale, "levels": spec.levels})
+
+
+def _levels(shape: Sequence[int]) -> int:
+    return 1 + max(0, math.ceil(math.log2(max(shape[-2:]) / _CHUNK)))
 
 
 def _itemsize(dtype: str) -> int:

@@ -39,6 +39,19 @@ sys.modules["fake_functions"].quality_columns = (  # type: ignore[attr-defined]
 )
 
 
+def span(shape: tuple[int, int, int], *, stage_positions: Any = None, step: int | None = None) -> tuple[int, int]:
+    """What `fake.stage` tells of a mosaic: from positions of 0.5 um pixels, or so many pixels apart, side by side."""
+    if step is None and stage_positions is None:
+        raise ValueError("where the tiles lie is not known")
+    if step is not None:
+        return shape[1], shape[2] + (shape[0] - 1) * step
+    ys, xs = ([at[axis] for at in stage_positions] for axis in (0, 1))
+    return shape[1] + int((max(ys) - min(ys)) / 0.5), shape[2] + int((max(xs) - min(xs)) / 0.5)
+
+
+sys.modules["fake_functions"].span = span  # type: ignore[attr-defined]
+
+
 def entry(name: str, *parameters: Parameter, **facts: Any) -> FunctionEntry:
     fields = {"accepts": (2,), "returns": "image", "dtypes": SAME, "keeps_scale": True} | facts
     return FunctionEntry(
@@ -90,6 +103,12 @@ ENTRIES = {
               special_outputs=("positions",)),
         entry("assemble", Parameter("positions", required=True), accepts=(3,), coupling="reduces", axis="site",
               special_inputs=("positions",)),
+        entry("stage", Parameter("stage_positions"), Parameter("step", annotation="int | None"), accepts=(3,),
+              axis="site", special_inputs=("stage_positions",), special_outputs=("positions",),
+              shape="fake_functions:span"),
+        entry("mosaic", Parameter("positions", required=True), accepts=(3,), coupling="reduces", axis="site",
+              special_inputs=("positions",), shape="positions"),
+        entry("lookup", Parameter("table", required=True, annotation="Mapping[str, Any]")),
         entry("shrink", resizes=True),
         entry("rotate", Parameter("reshape", default=True), resizes=True, keep_size={"reshape": False}),
         entry("to_complex", Parameter("output"), dtypes={"uint16": "complex128"}),

@@ -55,7 +55,7 @@ def run(plan_call: Any) -> Callable[..., tuple[Values, list[Any]]]:
     def run_all(functions: dict[str, Callable[..., Any]], *plans: StepPlan) -> tuple[Values, list[Any]]:
         steps = {plan.step_index: plan for plan in plans}
         values = Values(steps, Taken((), Path()))
-        runner = Steps(Raw(), values, {f"test.{name}": Bound(func) for name, func in functions.items()})  # type: ignore[arg-type, misc]
+        runner = Steps(Raw(), values, {f"test.{name}": Bound(func) for name, func in functions.items()}, Path())  # type: ignore[arg-type, misc]
         results = [runner.run(plan, list(plan.domain.without(plan.stack))) for plan in plans]
         return values, results
 

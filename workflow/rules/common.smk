@@ -10,6 +10,7 @@ from hcs_lib.contexts.gates import waits_at_gate
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import UserError
 from hcs_lib.execution.cleaning import forget
+from hcs_lib.pipeline.files import named_files
 from hcs_lib.pipeline.loading import load_pipeline
 from hcs_lib.pipeline.settings import load_settings
 from hcs_lib.plates.indexing import snapshot
@@ -63,7 +64,14 @@ def configuration_files():
     """Return the files of the configuration, each once."""
     plates = SETTINGS.plates
     files = [SOURCE, SOURCE.parent / config["plates"], *(plate.pipeline for plate in plates)]
-    return list(dict.fromkeys(map(str, [*files, *(plate.platemap for plate in plates if plate.platemap)])))
+    files += [plate.platemap for plate in plates if plate.platemap]
+    files += [file for pipeline in PIPELINES.values() for file in files_of(pipeline)]
+    return list(dict.fromkeys(map(str, files)))
+
+
+def files_of(pipeline):
+    """Return the files that arguments of a pipeline name."""
+    return [str(pipeline.folder / value["file"]) for _, value in named_files(pipeline.model)]
 
 
 def platemap(wildcards):

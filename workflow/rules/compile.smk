@@ -3,6 +3,7 @@ checkpoint compile:
         index="results/{plate}/index.json",
         registry=registry_files,
         platemap=platemap,
+        files=lambda wildcards: files_of(PIPELINES[wildcards.plate]),
     output:
         "results/{plate}/plan.json",
     log:

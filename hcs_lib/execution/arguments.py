@@ -1,0 +1,42 @@
+"""Arguments of calls as functions take them; those that are files are loaded once for each process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hcs_lib.contexts.lazy import LazyFile, load_file
+from hcs_lib.core.canonical import digest_file
+from hcs_lib.core.errors import MachineError
+
+
+def plain_arguments(args: Mapping[str, Any], results: Path) -> dict[str, Any]:
+    """Return frozen arguments as what functions expect: dicts for mappings, contents for files; tuples stay.
+
+    Raises
+    ------
+    MachineError
+        Where a file is not in the plate's results, or is another one than was compiled.
+    """
+    return {name: _plain(value, results) for name, value in args.items()}
+
+
+def _plain(value: Any, results: Path) -> Any:
+    if isinstance(value, Mapping):
+        reference = LazyFile.of(value)
+        if reference is not None:
+            return _load(results / reference.path, reference.sha256, reference.name)
+        return {key: _plain(item, results) for key, item in value.items()}
+    return tuple(_plain(item, results) for item in value) if isinstance(value, tuple) else value
+
+
+@cache
+def _load(path: Path, sha256: str, name: str) -> Any:
+    try:
+        if digest_file(path) != sha256:
+            raise MachineError(f"{path}: {name} is not the file that was compiled. Run `hcs compile` again.")
+        return load_file(path)
+    except (OSError, ValueError) as error:
+        raise MachineError(f"{path}: {name} cannot be read ({error}). Run `hcs compile` again.") from None
