@@ -16,13 +16,14 @@ from hcs_lib.registry.base import LibraryRegistryBase
 
 
 @cache
-def _own_names() -> frozenset[str]:
+def own_names() -> frozenset[str]:
+    """Return the names of the libraries that come with this package."""
     return frozenset(module.name.replace("_", ".") for module in pkgutil.iter_modules(__path__))
 
 
 def library_names() -> tuple[str, ...]:
     """Return the names of all libraries, without importing their modules."""
-    return tuple(sorted(_own_names() | extensions.names()))
+    return tuple(sorted(own_names() | extensions.names()))
 
 
 def get_library(name: str) -> LibraryRegistryBase:
@@ -35,7 +36,7 @@ def get_library(name: str) -> LibraryRegistryBase:
     MachineError
         Where what a third party installed cannot be loaded.
     """
-    if name in _own_names():
+    if name in own_names():
         if name in extensions.names():
             raise UserError(Problem(f"library {name!r}", "This name is taken by a library that comes with hcs.",
                                     f"{extensions.origin(name)} must take another."))  # fmt: skip
