@@ -10,27 +10,30 @@ from functools import cache
 
 
 def installed_version(name: str) -> str | None:
-    """Return the version of an installed distribution, as its `NAME-VERSION.dist-info` says; None where there is none.
+    """Return the version of an installed distribution, as its folder `NAME-VERSION.dist-info` says; None: not there.
 
     Where several folders of `sys.path` hold one, the first counts, as it does for imports.
     """
     normalised = _normalise(name)
-    found = next((versions[normalised] for versions in map(_versions, sys.path) if normalised in versions), None)
-    return found or _version_of_other_kinds(name)
+    return next((versions[normalised] for versions in map(_versions, sys.path) if normalised in versions), None)
 
 
 @cache
 def _versions(folder: str) -> dict[str, str]:
-    split = (info.removesuffix(".dist-info").rpartition("-") for info in _infos(folder))
-    return {_normalise(name): version for name, _, version in split}
+    named = (_NAMED.fullmatch(info) for info in _infos(folder))
+    return {_normalise(found["name"]): found["version"] for found in named if found}
+
+
+_NAMED = re.compile(r"(?P<name>.+?)-(?P<version>\d[^-]*)(-py[\d.]+)?\.(dist|egg)-info")
 
 
 @cache
 def _infos(folder: str) -> tuple[str, ...]:
     try:
-        return tuple(sorted(entry.name for entry in os.scandir(folder or ".") if entry.name.endswith(".dist-info")))
+        entries = os.scandir(folder or ".")
     except OSError:
         return ()
+    return tuple(sorted(entry.name for entry in entries if entry.name.endswith(("dist-info", "egg-info"))))
 
 
 @cache
@@ -51,16 +54,6 @@ def entry_points(group: str) -> dict[str, tuple[str, ...]]:
                     for name, target in parser[group].items():
                         found[name] = tuple(dict.fromkeys((*found.get(name, ()), target)))
     return found
-
-
-def _version_of_other_kinds(name: str) -> str | None:
-    """Look for what has no such folder: eggs, zip files."""
-    from importlib import metadata
-
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _normalise(name: str) -> str:

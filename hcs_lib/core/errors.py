@@ -9,7 +9,6 @@ Three kinds, told apart because they end differently:
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -89,5 +88,7 @@ class Terminated(BaseException):
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """Return a sentence that offers the candidates most like `name`, or an empty string."""
+    import difflib
+
     close = difflib.get_close_matches(name, list(candidates), n=3, cutoff=0.6)
     return f"Did you mean {' or '.join(close)}?" if close else ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hcs_lib.core.declare import MemoryType
+from hcs_lib.core.distributions import installed_version
 from hcs_lib.core.errors import MachineError
 from hcs_lib.registry import cache
-from hcs_lib.registry.base import LibraryRegistryBase, Progress, distribution_version
+from hcs_lib.registry.base import LibraryRegistryBase, Progress, distribution_version, variants_of
 
 if TYPE_CHECKING:
     from hcs_lib.registry.entry import FunctionEntry
@@ -35,8 +35,7 @@ class CudaRegistry(LibraryRegistryBase):
 
     def get_library_version(self) -> str:
         """Return the version that is installed. MachineError where there is none."""
-        # Cheaper than to look for distributions of every name, on machines that have none.
-        if find_spec(self.MODULES_TO_SCAN[0].partition(".")[0]) is None:
+        if not any(map(installed_version, variants_of(self.DISTRIBUTION))):
             raise MachineError(f"{self.DISTRIBUTION} is not installed. On a machine with a GPU, run "
                                "`make setup EXTRAS=cuda12` (or cuda13).")  # fmt: skip
         return distribution_version(self.DISTRIBUTION)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from importlib import import_module, util
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -47,6 +46,8 @@ class DeclaredLibrary(LibraryRegistryBase):
     @cached_property
     def _files(self) -> dict[str, Path]:
         """Source files by module."""
+        from importlib import util
+
         try:
             spec = util.find_spec(self.package)
         except (ImportError, ValueError) as error:
@@ -56,8 +57,7 @@ class DeclaredLibrary(LibraryRegistryBase):
         root = Path(spec.origin)
         if spec.submodule_search_locations is None:
             return {self.package: root}
-        inside = {f"{self.package}.{module.name}": root.parent / f"{module.name}.py"
-                  for module in pkgutil.iter_modules([str(root.parent)]) if not module.ispkg}  # fmt: skip
+        inside = {f"{self.package}.{file.stem}": file for file in sorted(root.parent.glob("*.py")) if file != root}
         return {self.package: root, **inside}
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,12 @@ Source = Literal["workflow", "user", "snapshot", "probe"]
 MAX_AGE_DAYS = 7.0
 """How old a user's own cache may be."""
 
-_log = logging.getLogger("hcs.registry")
+
+def _say(warn: bool, message: str, *values: object) -> None:
+    """Log a warning or information. Importing `logging` takes as long as reading a library's file."""
+    import logging
+
+    logging.getLogger("hcs.registry").log(logging.WARNING if warn else logging.INFO, message, *values)
 
 
 class BoundFunction(NamedTuple):
@@ -117,14 +121,14 @@ class RegistryService:
                 registry = get_library(library)
                 found = self._catalogues.get(library) or self.look_up(library)
                 if found is None and registry.probed:
-                    _log.warning("%s %s is not probed yet: `hcs registry build %s`.",
+                    _say(True, "%s %s is not probed yet: `hcs registry build %s`.",
                                  library, registry.get_library_version(), library)  # fmt: skip
                     continue
                 yield self._catalogues.setdefault(library, found or self.probe(library))
             except MachineError as error:
-                _log.log(logging.WARNING if library in extensions.names() else logging.INFO, "%s", error)
+                _say(library in extensions.names(), "%s", error)
             except UserError as error:
-                _log.warning("%s", error)
+                _say(True, "%s", error)
 
     def get_all_functions_with_metadata(self) -> dict[str, FunctionMetadata]:
         """Return every usable function, ready to be called; its library is imported at the first call."""
@@ -165,9 +169,9 @@ class RegistryService:
             except FileNotFoundError:
                 continue
             except cache.DamagedError as error:
-                _log.warning("%s is damaged: %s. It is not used; `hcs registry build` writes it again.", path, error)
+                _say(True, "%s is damaged: %s. It is not used; `hcs registry build` writes it again.", path, error)
             except cache.StaleError as error:
-                _log.log(logging.WARNING if source == "workflow" else logging.INFO, "%s is not used: %s.", path, error)
+                _say(source == "workflow", "%s is not used: %s.", path, error)
             else:
                 return Catalogue(library, entries, source, path)
         return None
@@ -176,13 +180,13 @@ class RegistryService:
         """Build the entries of a library anew, and keep them in the user's cache."""
         registry = get_library(library)
         if registry.probed:
-            _log.warning("Probing %s %s; this takes a minute or more.", library, registry.get_library_version())
+            _say(True, "Probing %s %s; this takes a minute or more.", library, registry.get_library_version())
         entries = registry.build(progress)
         path = cache.user_folder() / f"{library}.json"
         try:
             cache.write_library(path, library, registry.versions(), entries)
         except OSError as error:
-            _log.warning("%s cannot be written: %s. The next run probes again.", path, error)
+            _say(True, "%s cannot be written: %s. The next run probes again.", path, error)
         return Catalogue(library, {entry.id: entry for entry in entries}, "probe", None)
 
     def _places(self, library: str) -> Iterator[tuple[Source, Path, float | None]]:

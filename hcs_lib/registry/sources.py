@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 from collections.abc import Iterator
 from functools import cache
-from importlib import util
 from pathlib import Path
 
 from hcs_lib.core.canonical import digest, digest_file
@@ -52,6 +50,8 @@ def _within(name: str, package: str) -> bool:
 
 def _imports(module: str) -> Iterator[str]:
     """Yield every name that a module imports, also within functions: `a.b` and `a.b.c` for `from a.b import c`."""
+    import ast
+
     path = _source(module)
     is_package = path.name == "__init__.py"
     for node in ast.walk(ast.parse(path.read_bytes())):
@@ -68,6 +68,8 @@ def _imports(module: str) -> Iterator[str]:
 
 @cache
 def _is_module(name: str) -> bool:
+    from importlib import util
+
     try:
         return util.find_spec(name) is not None
     except ModuleNotFoundError:  # its parent is a module, and the name one of its functions
@@ -75,6 +77,8 @@ def _is_module(name: str) -> bool:
 
 
 def _source(module: str) -> Path:
+    from importlib import util
+
     spec = util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"No source of {module} is here.", name=module)

@@ -25,3 +25,10 @@ def library_versions(library: str) -> dict[str, str]:
     For `hcs`, our own functions, the version is a digest of their sources.
     """
     return get_library(library).versions()
+
+
+def gpus_to_probe(library: str) -> int:
+    """Return how many GPUs `hcs registry build` needs for a library: none where a file on this machine serves."""
+    from hcs_lib.registry.service import RegistryService
+
+    return int(get_library(library).DEVICE == "cuda" and RegistryService().look_up(library) is None)

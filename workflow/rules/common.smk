@@ -15,7 +15,7 @@ from hcs_lib.pipeline.loading import load_pipeline
 from hcs_lib.pipeline.settings import load_settings
 from hcs_lib.plates.indexing import snapshot
 from hcs_lib.registry.extensions import allow
-from hcs_lib.registry.versions import libraries_of, library_versions
+from hcs_lib.registry.versions import gpus_to_probe, libraries_of, library_versions
 
 CLONE = Path(str(workflow.current_basedir)).parents[1]
 PACKAGE = Path(sys.modules["hcs_lib"].__file__).parent

@@ -10,7 +10,7 @@ rule registry:
     threads: 2
     resources:
         mem_mb=2000,
-        gpu=0,
+        gpu=lambda wildcards: gpus_to_probe(wildcards.library),
     params:
         versions=lambda wildcards: library_versions(wildcards.library),
         age=SETTINGS.registry.max_age_days,

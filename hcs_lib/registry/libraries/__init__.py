@@ -7,8 +7,8 @@ Third parties add libraries through entry points, and users through modules that
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
+from pathlib import Path
 
 from hcs_lib.core.errors import Problem, UserError, nearest
 from hcs_lib.registry import extensions
@@ -18,7 +18,8 @@ from hcs_lib.registry.base import LibraryRegistryBase
 @cache
 def own_names() -> frozenset[str]:
     """Return the names of the libraries that come with this package."""
-    return frozenset(module.name.replace("_", ".") for module in pkgutil.iter_modules(__path__))
+    modules = (file.stem for file in Path(__path__[0]).glob("*.py"))
+    return frozenset(name.replace("_", ".") for name in modules if name != "__init__")
 
 
 def library_names() -> tuple[str, ...]:
