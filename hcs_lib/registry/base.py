@@ -137,15 +137,15 @@ class LibraryRegistryBase(ContractExecution, ABC):
 
     def push(self, array: Any) -> Any:
         """Return a NumPy array as an array of this library."""
-        from hcs_lib.arrays.convert import convert
+        from hcs_lib.arrays.convert import to
 
-        return convert(array, self.MEMORY_TYPE)
+        return to(array, self.MEMORY_TYPE)
 
     def pull(self, array: Any) -> Any:
         """Return an array of this library as a NumPy array."""
-        from hcs_lib.arrays.convert import convert
+        from hcs_lib.arrays.convert import to
 
-        return convert(array, "numpy")
+        return to(array, "numpy")
 
     def stack(self, slices: Sequence[Any]) -> Any:
         """Join arrays of this library along a new first axis."""
