@@ -11,7 +11,7 @@ from hcs_lib.registry.base import LibraryRegistryBase, distribution_version
 # All else there is filter design, or wants a single signal. What makes complex numbers of an image is left out too.
 _OF_IMAGES = frozenset({
     "argrelmax", "argrelmin", "convolve", "convolve2d", "correlate", "correlate2d", "cspline2d", "decimate", "detrend",
-    "fftconvolve", "medfilt", "medfilt2d", "oaconvolve", "order_filter", "qspline2d", "resample", "resample_poly",
+    "fftconvolve", "medfilt", "medfilt2d", "oaconvolve", "order_filter", "qspline2d", "resample_poly",
     "savgol_filter", "sepfir2d", "spline_filter", "symiirorder1", "symiirorder2", "wiener",
 })  # fmt: skip
 
@@ -44,7 +44,6 @@ class ScipySignalRegistry(LibraryRegistryBase):
         },
         "decimate": {"q": 2},
         "order_filter": {"domain": _domain, "rank": 5},
-        "resample": {"num": 20},
         "resample_poly": {"up": 1, "down": 2},
         "savgol_filter": {"window_length": 5, "polyorder": 2},
     }
