@@ -10,7 +10,7 @@ from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
 from hcs_lib.compiler.images import IMAGES, ImageType, result_of, sees_volume
 from hcs_lib.contexts.plans import FunctionCall, FunctionPattern
 from hcs_lib.core.declare import ProcessingContract
-from hcs_lib.registry.entry import FunctionEntry
+from hcs_lib.registry.entry import FunctionEntry, refused_dtype
 
 
 def validate_memory_contracts_for_context(context: DraftContext) -> None:
@@ -42,14 +42,8 @@ def _validate_call(context: DraftContext, plan: DraftStep, call: DraftCall, imag
                         "Let the function that yields it come last.")  # fmt: skip
     else:
         _validate_dimensions(context, plan, call, entry, image)
-        if image.dtype and entry.dtypes and image.dtype not in entry.dtypes:
-            labels = set(entry.dtypes) <= {"int32", "int64"}
-            hint = (
-                "It takes labels: name their step by `input`."
-                if labels
-                else f"It takes {', '.join(sorted(entry.dtypes))}."
-            )
-            context.problem(plan.source, place, f"{entry.id} does not take {image.dtype}.", hint)
+        if image.dtype and (refused := refused_dtype(entry.id, entry.dtypes, image.dtype)):
+            context.problem(plan.source, place, *refused)
     _validate_scale(context, plan, call, entry)
     _validate_chance(context, plan, call, entry)
     check_arguments(context, plan, call)
@@ -183,6 +177,7 @@ def _function_call(plan: DraftStep, call: DraftCall) -> FunctionCall:
         and entry.contract is ProcessingContract.FLEXIBLE
         and not sees_volume(entry, plan.stack, call.args, slice_by_slice=plan.source.model.slice_by_slice),
         memory_type=entry.memory_type,
+        dtypes=tuple(sorted(entry.dtypes)),
         returns=entry.returns,
         special_inputs=call.special_inputs,
         special_outputs=entry.special_outputs,

@@ -29,7 +29,8 @@ class FunctionRef(Frozen):
 class FunctionCall(Frozen):
     """One function with its arguments: the unit that every pattern is made of.
 
-    `contract` is the name of a `ProcessingContract`; `special_inputs` maps parameters to named values of
+    `contract` is the name of a `ProcessingContract`; `dtypes` are those of images that it was found to take (none:
+    unknown); `special_inputs` maps parameters to named values of
     earlier steps (a tuple of names gives the function a dict); `args` are plain JSON, metadata injected.
     """
 
@@ -38,6 +39,7 @@ class FunctionCall(Frozen):
     contract: Literal["PURE_2D", "PURE_3D", "FLEXIBLE", "VOLUMETRIC_TO_SLICE"]
     slice_by_slice: bool
     memory_type: MemoryType
+    dtypes: tuple[str, ...]
     returns: Returns
     special_inputs: FrozenDict
     special_outputs: tuple[str, ...]

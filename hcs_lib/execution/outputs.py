@@ -86,7 +86,9 @@ class Staging:
     def pass_on(self, passed: Passed, number: int, value: Any) -> None:
         """Stage a value that later stages take, by its number in the domain of such values."""
         store = self._new / work_path(passed.stage, passed.axis_id)
-        write_value(store / value_path(passed.step_name, passed.name, number), _on_host(value))
+        from hcs_lib.arrays.convert import all_to
+
+        write_value(store / value_path(passed.step_name, passed.name, number), all_to(value, "numpy"))
 
     def finish_work(self, left_out: Mapping[Site, str]) -> None:
         """Complete the store of what later stages take: say which sites are left out."""
@@ -191,20 +193,6 @@ def _keep_labels(old: Path, new: Path, names: Iterable[str]) -> None:
         add_labels(new, kept)
 
 
-def _on_host(value: Any) -> Any:
-    """Return a value whose arrays, wherever they lie, are those of NumPy."""
-    from hcs_lib.arrays.convert import convert
-
-    match value:
-        case tuple():
-            return tuple(_on_host(item) for item in value)
-        case list():
-            return [_on_host(item) for item in value]
-        case Mapping():
-            return {key: _on_host(item) for key, item in value.items()}
-    return convert(value, "numpy") if hasattr(value, "__dlpack__") or hasattr(value, "__array__") else value
-
-
 def stores(context: FrozenContext) -> list[ZarrStore]:
     """Return the stores that the context writes to: of raw planes, images and label images."""
     own = [plan.zarr_store for plan in context.step_plans.values() if plan.zarr_store]
@@ -229,7 +217,7 @@ def remove(results: Path, paths: Iterable[str]) -> None:
 def _assemble(spec: ArraySpec, domain: Domain, plane: Callable[[Coordinates], Any]) -> Array:
     import numpy as np
 
-    from hcs_lib.arrays.convert import convert
+    from hcs_lib.arrays.convert import to
 
     names = {"t": "t", "c": "channel", "z": "z"}
     sizes = {axis: len(domain.values(names[axis])) for axis in "tcz"}
@@ -240,7 +228,7 @@ def _assemble(spec: ArraySpec, domain: Domain, plane: Callable[[Coordinates], An
     index = {axis: {value: number for number, value in enumerate(domain.values(axis))} for axis in AXES}
     for at in domain:
         position = tuple(index[names[axis]][getattr(at, names[axis])] for axis in spec.axes[:-2])
-        array[position] = _exactly(convert(plane(at), "numpy"), spec)
+        array[position] = _exactly(to(plane(at), "numpy"), spec)
     return array
 
 

@@ -16,6 +16,7 @@ from hcs_lib.execution.arguments import plain_arguments
 from hcs_lib.execution.patterns import prepare_patterns_and_functions
 from hcs_lib.execution.planes import Planes
 from hcs_lib.execution.values import Values, name_of_images
+from hcs_lib.registry.entry import refused_dtype
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,10 +77,10 @@ class Steps:
             return _own(self._plane(plan, at))
         import numpy as np
 
-        from hcs_lib.arrays.convert import convert
+        from hcs_lib.arrays.convert import to
 
         along = [at._replace(**{plan.stack: value}) for value in plan.domain.values(plan.stack)]
-        return np.stack([convert(self._plane(plan, where), "numpy") for where in along])
+        return np.stack([to(self._plane(plan, where), "numpy") for where in along])
 
     def _plane(self, plan: StepPlan, at: Coordinates) -> Any:
         return self._planes.read(at) if plan.input is None else self._values.image(plan.input, at)
@@ -105,17 +106,25 @@ class Steps:
         return image, specials, shape
 
     def _call(self, call: FunctionCall, image: Any, arguments: dict[str, Any]) -> Any:
-        from hcs_lib.arrays.convert import convert
+        from hcs_lib.arrays.convert import all_to, to
+        from hcs_lib.arrays.exhaustion import retry_when_exhausted
+        from hcs_lib.arrays.memory import dtype_name, is_array
 
+        if is_array(image) and (refused := refused_dtype(call.call, call.dtypes, dtype_name(image))):
+            raise DataError(" ".join(refused))
         bound = self._functions[call.call]
         contract = ProcessingContract[call.contract]
         try:
-            return contract.execute(
-                bound.registry,
-                bound.func,
-                convert(image, call.memory_type),
-                slice_by_slice=call.slice_by_slice,
-                **arguments,
+            return retry_when_exhausted(
+                call.call,
+                image,
+                lambda: contract.execute(
+                    bound.registry,
+                    bound.func,
+                    to(image, call.memory_type),
+                    slice_by_slice=call.slice_by_slice,
+                    **all_to(arguments, call.memory_type),
+                ),
             )
         except (MemoryError, MachineError):
             raise
@@ -183,9 +192,9 @@ def _as_labels(labels: Any, shape: tuple[int, ...]) -> Array:
     """Return a label image of the shape of the step's input as int32: 0 background, 1…n objects."""
     import numpy as np
 
-    from hcs_lib.arrays.convert import convert
+    from hcs_lib.arrays.convert import to
 
-    array: Array = convert(labels, "numpy")
+    array: Array = to(labels, "numpy")
     if array.shape != shape or array.dtype.kind not in "iu":
         raise DataError(
             f"the labels are {_describe(array)}, expected a plane of {shape[0]} × {shape[1]} integers.", kind="output"
@@ -215,9 +224,9 @@ def _count(counts: dict[tuple[str, Site | None], int], name: str, at: Coordinate
 
 def _own(value: Any) -> Any:
     """Return a copy of an array: a function may write into what it is given, and others still need it."""
-    import numpy as np
+    from hcs_lib.arrays.memory import copy_of, is_array
 
-    return value.copy() if isinstance(value, np.ndarray) else value
+    return copy_of(value) if is_array(value) else value
 
 
 def _at(at: Coordinates) -> str:

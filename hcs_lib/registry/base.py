@@ -90,6 +90,9 @@ class LibraryRegistryBase(ContractExecution, ABC):
         Modules whose public functions are candidates. Nothing outside them is ever called.
     probed
         Whether functions are measured; otherwise they are declared, and reading that costs little.
+    ADAPTERS
+        The package of ours where those modules are, if the functions are adapters: their sources then decide their
+        results too. None where they are the library's own.
     MEMORY_TYPE, FLOAT_DTYPE
         The array type it takes, and the name of its float type: that of the first probe image.
     DTYPES
@@ -121,6 +124,7 @@ class LibraryRegistryBase(ContractExecution, ABC):
     library_name: ClassVar[str]
     probed: ClassVar[bool] = True
     MODULES_TO_SCAN: ClassVar[Sequence[str]]
+    ADAPTERS: ClassVar[str | None] = None
     MEMORY_TYPE: ClassVar[MemoryType]
     FLOAT_DTYPE: ClassVar[str]
     DTYPES: ClassVar[tuple[str, ...]] = ("float64", "uint16", "uint8", "bool", "int32")
@@ -147,22 +151,26 @@ class LibraryRegistryBase(ContractExecution, ABC):
         MachineError
             Where it cannot be used on this machine. A library that needs a device overrides this and looks for one.
         """
+        return self._import(self.MODULES_TO_SCAN[0])
+
+    def _import(self, module: str) -> Any:
+        """Import a module; one that is half installed raises anything, which is the machine's fault."""
         try:
-            return importlib.import_module(self.MODULES_TO_SCAN[0])
-        except ImportError as error:
+            return importlib.import_module(module)
+        except Exception as error:
             raise MachineError(f"{self.library_name} cannot be imported: {error}.") from error
 
     def push(self, array: Any) -> Any:
         """Return a NumPy array as an array of this library."""
-        from hcs_lib.arrays.convert import convert
+        from hcs_lib.arrays.convert import to
 
-        return convert(array, self.MEMORY_TYPE)
+        return to(array, self.MEMORY_TYPE)
 
     def pull(self, array: Any) -> Any:
         """Return an array of this library as a NumPy array."""
-        from hcs_lib.arrays.convert import convert
+        from hcs_lib.arrays.convert import to
 
-        return convert(array, "numpy")
+        return to(array, "numpy")
 
     def stack(self, slices: Sequence[Any]) -> Any:
         """Join arrays of this library along a new first axis."""
@@ -191,7 +199,7 @@ class LibraryRegistryBase(ContractExecution, ABC):
 
         With `only`, one of them at most: asking scikit-image for all its names imports all of SciPy.
         """
-        loaded = importlib.import_module(module)
+        loaded = self._import(module)
         names = getattr(loaded, "__all__", None) or [name for name in vars(loaded) if not name.startswith("_")]
         members = {name: getattr(loaded, name) for name in sorted(names) if only in (None, name)}
         return {name: member for name, member in members.items() if callable(member) and not isinstance(member, type)}
@@ -226,6 +234,25 @@ class LibraryRegistryBase(ContractExecution, ABC):
             raise MachineError(
                 f"{target}: compiled for {self.library_name} {version}, here is {installed}. Run `hcs compile` again."
             )
+        self.check_source(target, source_digest)
+
+    def check_source(self, target: str, compiled: str | None) -> None:
+        """Refuse to run `target` where our source of it is not what was compiled. Raises MachineError."""
+        installed = self.digest_of_source(target)
+        if compiled != installed:
+            digests = [(digest or "none")[:12] for digest in (compiled, installed)]
+            raise MachineError(
+                f"{target}: its source differs from what was compiled for (digest {digests[0]}, here {digests[1]}). "
+                "Run `hcs compile` again."
+            )
+
+    def digest_of_source(self, target: str) -> str | None:
+        """Return the digest of our source that stands behind a function; None where there is only the library's."""
+        if self.ADAPTERS is None:
+            return None
+        from hcs_lib.registry.sources import source_digest
+
+        return source_digest(target.partition(":")[0], self.ADAPTERS)
 
     def versions(self) -> dict[str, str]:
         """Return the versions that the file of this library is valid for. Imports nothing heavy."""
@@ -235,7 +262,13 @@ class LibraryRegistryBase(ContractExecution, ABC):
             "numpy": distribution_version("numpy"),
             "hcs-workflow": __version__,
             "probe": str(PROBE_VERSION),
+            **({} if self.ADAPTERS is None else {"adapters": self._digest_of_adapters()}),
         }
+
+    def _digest_of_adapters(self) -> str:
+        from hcs_lib.core.canonical import digest
+
+        return digest([self.digest_of_source(module) for module in self.MODULES_TO_SCAN])
 
     def dependencies(self) -> dict[str, str]:
         """Return the versions of `DEPENDENCIES`."""

@@ -17,6 +17,9 @@ from hcs_lib.registry.entry import Parameter
 from hcs_lib.registry.guesses import guess_arguments
 from hcs_lib.registry.samples import Sample
 
+_NOTHING = 1e-14
+"""What is left where an image of one value is subtracted from itself."""
+
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 
@@ -117,7 +120,8 @@ def same(left: Any, right: Any) -> bool:
         return bool(np.array_equal(a, b))
     finite = np.abs(b[np.isfinite(b)])
     tolerance = 1e-4 if "float32" in (a.dtype.name, b.dtype.name) else 1e-6
-    return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance * finite.max(initial=0.0), equal_nan=True))
+    smallest = max(tolerance * finite.max(initial=0.0), _NOTHING)
+    return bool(np.allclose(a, b, rtol=tolerance, atol=smallest, equal_nan=True))
 
 
 def is_informative(value: Any) -> bool:

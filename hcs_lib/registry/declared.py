@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from hcs_lib.core.canonical import digest, digest_file
 from hcs_lib.core.declare import DECLARATION, Declaration, MemoryType
-from hcs_lib.core.errors import HcsError, MachineError, Problem, UserError
+from hcs_lib.core.errors import HcsError, Problem, UserError
 from hcs_lib.registry.base import LibraryRegistryBase, Progress
 from hcs_lib.registry.entry import FunctionEntry
 from hcs_lib.registry.sources import dependencies, source_digest
@@ -101,15 +101,13 @@ class DeclaredLibrary(LibraryRegistryBase):
             if hasattr(function, DECLARATION) and function.__module__ == module
         }
 
-    def check(self, target: str, version: str, source_digest_: str | None) -> None:
+    def digest_of_source(self, target: str) -> str:
+        """Return the digest of the module of a function, and of what it imports of its package."""
+        return source_digest(target.partition(":")[0], self.package)
+
+    def check(self, target: str, version: str, source_digest: str | None) -> None:
         """Refuse a function whose sources are not those that it was compiled with."""
-        installed = source_digest(target.partition(":")[0], self.package)
-        if source_digest_ != installed:
-            compiled = (source_digest_ or "none")[:12]
-            raise MachineError(
-                f"{target}: its source differs from what was compiled for (digest {compiled}, here {installed[:12]}). "
-                "Run `hcs compile` again."
-            )
+        self.check_source(target, source_digest)
 
     def build(self, progress: Progress | None = None) -> list[FunctionEntry]:
         """Read the declarations; nothing is called.

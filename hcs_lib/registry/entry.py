@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
@@ -110,6 +110,18 @@ class FunctionEntry:
         if "parameters" in value:
             changed["parameters"] = tuple([Parameter(**parameter) for parameter in value["parameters"]])
         return cls(**{**value, **changed})
+
+
+def refused_dtype(function_id: str, known: Collection[str], dtype: str) -> tuple[str, str] | None:
+    """Return what is wrong with giving a function an image of `dtype`, and what to do; None where nothing is.
+
+    `known` are the dtypes which it was found to take; none where that could not be measured.
+    """
+    if not known or dtype in known:
+        return None
+    labels = set(known) <= {"int32", "int64"}
+    hint = "It takes labels: name their step by `input`." if labels else f"It takes {', '.join(sorted(known))}."
+    return f"{function_id} does not take {dtype}.", hint
 
 
 _TUPLES = frozenset({"tags", "accepts", "special_inputs", "special_outputs"})

@@ -59,6 +59,7 @@ def probe_function(registry: LibraryRegistryBase, function_id: str, target: str)
         "memory_type": registry.MEMORY_TYPE,
         "target": target,
         "dependencies": registry.dependencies(),
+        "source_digest": registry.digest_of_source(target),
         "device": registry.DEVICE,
     }
     refusal = registry.refusal(name)

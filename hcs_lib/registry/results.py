@@ -237,9 +237,12 @@ def size(subject: Subject, good: Mapping[str, Trial], returns: Returns, accepts:
     sample, result = result_of(trial, accepts[0])
     if returns not in ("image", "labels", "mask") or result.shape[-2:] == sample.shape[-2:]:
         return {}
-    switches = [known for known in subject.parameters if isinstance(known.default, bool)]
-    for switch in switches:
-        extra: dict[str, Any] = {switch.name: not switch.default}
+    switches: list[dict[str, Any]] = [
+        {known.name: "same" if known.default == "full" else not known.default}
+        for known in subject.parameters
+        if isinstance(known.default, bool) or (known.name, known.default) == ("mode", "full")
+    ]
+    for extra in switches:
         kept = subject.call(sample, attempt=trial.attempts.get(accepts[0]), **extra)
         if isinstance(kept, np.ndarray) and kept.shape == sample.shape:
             return {"resizes": True, "keep_size": extra}

@@ -6,9 +6,13 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hcs_lib.core.canonical import digest, digest_file
 from hcs_lib.core.distributions import installed_version
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
 
 @cache
@@ -45,7 +49,7 @@ def _closure(module: str, package: str) -> tuple[str, ...]:
 
 
 def _within(name: str, package: str) -> bool:
-    return f"{name}.".startswith(f"{package}.") and _is_module(name)
+    return f"{name}.".startswith(f"{package}.") and _find(name) is not None
 
 
 def _imports(module: str) -> Iterator[str]:
@@ -67,19 +71,21 @@ def _imports(module: str) -> Iterator[str]:
 
 
 @cache
-def _is_module(name: str) -> bool:
+def _find(name: str) -> ModuleSpec | None:
+    """Find a module without importing what it is in, as `find_spec` does; None where there is none."""
     from importlib import util
+    from importlib.machinery import PathFinder
 
-    try:
-        return util.find_spec(name) is not None
-    except ModuleNotFoundError:  # its parent is a module, and the name one of its functions
-        return False
+    parent = name.rpartition(".")[0]
+    if not parent:
+        return util.find_spec(name)
+    above = _find(parent)
+    within = None if above is None else above.submodule_search_locations
+    return None if within is None else PathFinder.find_spec(name, within)
 
 
 def _source(module: str) -> Path:
-    from importlib import util
-
-    spec = util.find_spec(module)
+    spec = _find(module)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"No source of {module} is here.", name=module)
     return Path(spec.origin)

@@ -205,6 +205,7 @@ def _probe(
         memory_type=registry.MEMORY_TYPE,
         target=target,
         dependencies=registry.dependencies(),
+        source_digest=registry.digest_of_source(target),
         device=registry.DEVICE,
         excluded=f"{reason} when probed",
     )

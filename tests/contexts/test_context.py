@@ -17,7 +17,7 @@ DOMAIN = Domain((1, 2), ("DNA",), (0,), (0,))
 def plan(index: int, **facts: Any) -> StepPlan:
     call = FunctionCall(
         call="fake.blur", args={"sigma": [1.0, {"deep": [2]}]}, contract="PURE_2D", slice_by_slice=False,
-        memory_type="numpy", returns="image", special_inputs={}, special_outputs=(),
+        memory_type="numpy", dtypes=(), returns="image", special_inputs={}, special_outputs=(),
     )  # fmt: skip
     fields: dict[str, Any] = {
         "step_index": index, "step_name": f"s{index}", "axis_id": "B02", "func_name": "fake.blur", "input": None,

@@ -53,7 +53,9 @@ def function(target: str) -> FunctionRef:
     )
 
 
-def call(target: str, *, contract: str = "PURE_2D", returns: str = "image", **args: Any) -> FunctionCall:
+def call(
+    target: str, *, contract: str = "PURE_2D", returns: str = "image", dtypes: tuple[str, ...] = (), **args: Any
+) -> FunctionCall:
     """Call a function with plain arguments."""
     return FunctionCall.model_validate(
         {
@@ -62,6 +64,7 @@ def call(target: str, *, contract: str = "PURE_2D", returns: str = "image", **ar
             "contract": contract,
             "slice_by_slice": False,
             "memory_type": "numpy",
+            "dtypes": dtypes,
             "returns": returns,
             "special_inputs": {},
             "special_outputs": (),

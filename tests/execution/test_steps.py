@@ -256,6 +256,39 @@ def test_errors_of_functions_are_told_apart(run: Any, plan_step: Any, plan_call:
             run({"odd": raising(error)}, plan)
 
 
+def test_memory_of_a_device_that_runs_out_is_tried_once_more(run: Any, plan_step: Any, plan_call: Any) -> None:
+    exhausted = type("OutOfMemoryError", (RuntimeError,), {"__module__": "torch"})
+    plan = plan_step(0, "odd", (plan_call("test:odd"),), DOMAIN)
+    calls = []
+
+    def once(image: Array) -> Array:
+        calls.append(image[0, 0])
+        if len(calls) == 1:
+            raise exhausted("CUDA out of memory.")
+        return image + 1
+
+    values, _ = run({"odd": once}, plan)
+    assert calls[0] == calls[1] == 101
+    assert len(calls) == 13
+    assert values.image(0, Coordinates(1, "DNA", 1, 1))[0, 0] == 102
+
+    def always(image: Array) -> Array:
+        raise exhausted("CUDA out of memory.")
+
+    with pytest.raises(MachineError, match=r"test\.odd: the memory of the device .* image of 4 × 5 uint16, 40 bytes"):
+        run({"odd": always}, plan)
+
+
+def test_dtypes_that_a_function_was_not_found_to_take_are_refused(run: Any, plan_step: Any, plan_call: Any) -> None:
+    chain = (plan_call("test:halve"), plan_call("test:rank", dtypes=("uint16", "uint8")))
+    plan = plan_step(0, "rank", chain, DOMAIN)
+    with pytest.raises(
+        DataError, match=r"step rank \(site 1, .*\): test\.rank does not take float64\. It takes uint16, uint8\."
+    ):
+        run({"halve": lambda image: image / 2, "rank": lambda image: image}, plan)
+    run({"halve": lambda image: image // 2, "rank": lambda image: image}, plan)
+
+
 def test_warnings_of_functions_are_kept(run: Any, plan_step: Any, plan_call: Any) -> None:
     def warn(image: Array) -> Array:
         warnings.warn("few objects", stacklevel=1)

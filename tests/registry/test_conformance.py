@@ -18,6 +18,19 @@ class TestScipyNdimage(RegistryConformance):
     registry = get_library("scipy.ndimage")
 
 
+class TestScipySignal(RegistryConformance):
+    registry = get_library("scipy.signal")
+
+
+@pytest.mark.torch
+class TestTorch(RegistryConformance):
+    registry = get_library("torch")
+
+    @pytest.fixture(autouse=True)
+    def library(self, installed):
+        installed("torch")
+
+
 @pytest.mark.opencl
 class TestPyclesperanto(RegistryConformance):
     registry = get_library("pyclesperanto")

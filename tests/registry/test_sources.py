@@ -21,7 +21,7 @@ def package(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def fresh():
-        for cached in (sources.source_digest, sources.dependencies, sources._closure, sources._is_module):
+        for cached in (sources.source_digest, sources.dependencies, sources._closure, sources._find):
             cached.cache_clear()
         return sources.source_digest("pack.main", "pack")
 
@@ -60,3 +60,11 @@ def test_our_own_closure():
     assert all(name.startswith("hcs_lib.functions") for name in closure)
     found = sources.dependencies("hcs_lib.functions.nuclei", "hcs_lib.functions")
     assert {"numpy", "scipy", "scikit-image"} <= set(found)
+
+
+def test_nothing_is_imported_to_find_sources(package):
+    root, fresh = package
+    for file in ("main.py", "helper.py", "sub/deep.py", "sub/__init__.py", "shared.py"):
+        (root / file).write_text((root / file).read_text() + "raise RuntimeError\n")
+    fresh()
+    assert not {"pack.main", "pack.helper", "pack.sub", "pack.sub.deep"} & sys.modules.keys()

@@ -74,6 +74,23 @@ KNOWN = [
     ("scipy.ndimage.rotate", (2, 3), "channel_last", "image", True, {}, {}),
     ("scipy.ndimage.sobel", (2, 3), "mixes", "image", True, {}, {}),
     ("scipy.ndimage.sum", (2, 3), "mixes", "scalar", True, {}, {}),
+    ("scipy.signal.convolve2d", (2,), "none", "image", True, {}, {}),
+    ("scipy.signal.fftconvolve", (2, 3), "mixes", "image", True, {}, {}),
+    ("scipy.signal.savgol_filter", (2, 3), "none", "image", True, {}, {}),
+    ("scipy.signal.argrelmax", (2, 3), "mixes", "tuple", None, {}, {}),
+    # With bytes it computes squares that wrap round.
+    ("scipy.signal.wiener", (2, 3), "mixes", "image", False, {}, {}),
+]
+
+TORCH = [
+    # id, accepts, coupling, returns, keeps_scale, resizes
+    ("torch.nn.functional.avg_pool2d", (2, 3), "none", "image", True, True),
+    ("torch.nn.functional.max_pool3d", (3,), "mixes", "image", True, True),
+    ("torch.nn.functional.relu", (2, 3), "none", "image", True, False),
+    ("torch.amax", (3,), "reduces", "image", True, False),
+    ("torch.gt", (2, 3), "none", "mask", True, False),
+    ("torch.rot90", (2, 3), "none", "image", True, True),
+    ("torch.sqrt", (2, 3), "none", "image", True, False),
 ]
 
 
@@ -82,6 +99,21 @@ def test_known_truths(known):
     entry = RegistryService().entry(known[0])
     found = (entry.accepts, entry.coupling, entry.returns, entry.keeps_scale, entry.keep_scale, entry.uncouple)
     assert found == known[1:]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("known", TORCH, ids=lambda known: known[0])
+def test_known_truths_of_torch(known, installed):
+    entry = installed("torch")[known[0]]
+    assert (entry.accepts, entry.coupling, entry.returns, entry.keeps_scale, entry.resizes) == known[1:]
+    assert (entry.excluded, entry.device, entry.memory_type) == (None, "cpu", "torch")
+
+
+@pytest.mark.torch
+def test_every_function_of_torch_can_be_used(installed):
+    entries = installed("torch").values()
+    assert len(entries) >= 60
+    assert not [entry.id for entry in entries if entry.excluded]
 
 
 @pytest.mark.opencl
@@ -104,6 +136,7 @@ def test_sizes_that_change():
     resizing = ("skimage.transform.resize", "skimage.transform.downscale_local_mean", "scipy.ndimage.zoom")
     assert all(entry(name).resizes for name in resizing)
     assert entry("scipy.ndimage.rotate").keep_size == {"reshape": False}
+    assert entry("scipy.signal.convolve2d").keep_size == {"mode": "same"}
     assert not any(entry(name).resizes for name in ("skimage.transform.rotate", "scipy.ndimage.shift"))
 
 
@@ -133,7 +166,13 @@ def test_uncoupled_filter_does_not_see_the_next_slice():
     )
 
 
-PROBED = ["skimage", "scipy.ndimage", pytest.param("pyclesperanto", marks=pytest.mark.opencl)]
+PROBED = [
+    "skimage",
+    "scipy.ndimage",
+    "scipy.signal",
+    pytest.param("torch", marks=pytest.mark.torch),
+    pytest.param("pyclesperanto", marks=pytest.mark.opencl),
+]
 
 
 @pytest.mark.parametrize("library", PROBED)
