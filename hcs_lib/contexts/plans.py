@@ -31,6 +31,7 @@ class FunctionCall(Frozen):
 
     `contract` is the name of a `ProcessingContract`; `special_inputs` maps parameters to named values of
     earlier steps (a tuple of names gives the function a dict); `args` are plain JSON, metadata injected.
+    `twin_of` is the function that the pipeline names, where `call` is its twin on the GPU.
     """
 
     call: str
@@ -41,6 +42,7 @@ class FunctionCall(Frozen):
     returns: Returns
     special_inputs: FrozenDict
     special_outputs: tuple[str, ...]
+    twin_of: str | None
 
 
 Chain = tuple[FunctionCall, ...]

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hcs_lib.core.declare import MemoryType
 from hcs_lib.core.errors import MachineError
 from hcs_lib.registry import cache
-from hcs_lib.registry.base import LibraryRegistryBase, distribution_version
+from hcs_lib.registry.base import LibraryRegistryBase, Progress, distribution_version
 
 if TYPE_CHECKING:
     from hcs_lib.registry.entry import FunctionEntry
+
+
+def cupy_version() -> str:
+    """Return the version of CuPy that is compiled for: what is installed, else that of the snapshots."""
+    from hcs_lib.registry.libraries import get_library
+
+    return get_library("cupyx.scipy.ndimage").versions()["cupy"]
 
 
 class CudaRegistry(LibraryRegistryBase):
@@ -71,7 +78,7 @@ class CudaRegistry(LibraryRegistryBase):
             raise MachineError(f"{self.library_name} needs a CUDA device, and CuPy sees none (`hcs doctor`).")
         return library
 
-    def build(self) -> list[FunctionEntry]:
+    def build(self, progress: Progress | None = None) -> list[FunctionEntry]:
         """Measure every candidate on the GPU.
 
         Raises
@@ -81,7 +88,7 @@ class CudaRegistry(LibraryRegistryBase):
         """
         version = self.get_library_version()
         try:
-            return super().build()
+            return super().build(progress)
         except MachineError as error:
             known = (cache.snapshot_versions(self.library_name) or {}).get(self.library_name)
             other = (
