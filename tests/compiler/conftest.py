@@ -120,7 +120,7 @@ ENTRIES = {
         entry("generic", Parameter("low", default=0), accepts=(2, 3), generic=True),
         entry("sharpen", Parameter("amount", default=1.0), Parameter("weights"), accepts=(2, 3), coupling="mixes"),
         entry("smooth", Parameter("sigma", default=1), Parameter("mode", default="reflect"), accepts=(2, 3)),
-        entry("binary", returns="mask", dtypes=dict.fromkeys(SAME, "bool")),
+        entry("cut_off", returns="mask", dtypes=dict.fromkeys(SAME, "bool")),
     )
 }  # fmt: skip
 
@@ -133,7 +133,7 @@ TWINS = {
     for name, fields in {
         "blur": {}, "segment": {}, "sharpen": {}, "ring": {"coupling": "mixes"},
         "smooth": {"parameters": (Parameter("sigma", default=1), Parameter("mode", default="wrap"), Parameter("fast"))},
-        "binary": {"parameters": (Parameter("bins", required=True),)},
+        "cut_off": {"parameters": (Parameter("bins", required=True),)},
         "to_float": {"dtypes": {"uint16": "float32", "uint8": "float64"}},
     }.items()
 }  # fmt: skip

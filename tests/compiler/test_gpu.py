@@ -62,7 +62,7 @@ def test_more_gpus_make_no_other_context(fake: SimpleNamespace) -> None:
     [
         ("{call: fake.smooth, args: {sigma: 2}}", False),  # another default
         ("{call: fake.smooth, args: {sigma: 2, mode: reflect}}", True),  # which is given; `fast` may be left out
-        ("fake.binary", False),  # needs an argument that the other has not
+        ("fake.cut_off", False),  # needs an argument that the other has not
         ("fake.sharpen", True),
         ("{call: fake.sharpen, args: {weights: [1, 2, 1]}}", False),  # a list that SciPy makes an array of
         ("{call: fake.sharpen, args: {amount: [[1.0]]}}", False),
