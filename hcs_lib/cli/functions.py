@@ -64,13 +64,17 @@ def search(
 @_FOLDER
 def show(function: str, folder: Path | None, as_json: bool) -> None:
     """Show one FUNCTION: parameters, what it does to a stack, what it returns, and a step to paste."""
+    from contextlib import suppress
     from dataclasses import asdict
 
+    from hcs_lib.core.errors import MachineError
     from hcs_lib.registry.service import RegistryService
     from hcs_lib.registry.twins import differences
 
     service = RegistryService(folder)
-    entry, twin = service.entry(function), service.twin(function)
+    entry, twin = service.entry(function), None
+    with suppress(MachineError):  # nothing is known of the twin's library
+        twin = service.twin(function)
     differing = differences(entry.parameters, twin.parameters) if twin else []
     if as_json:
         others = {"twin": twin.id if twin else None, "twin_differs": [difference.name for difference in differing]}
