@@ -64,13 +64,21 @@ def search(
 @_FOLDER
 def show(function: str, folder: Path | None, as_json: bool) -> None:
     """Show one FUNCTION: parameters, what it does to a stack, what it returns, and a step to paste."""
+    from contextlib import suppress
     from dataclasses import asdict
 
+    from hcs_lib.core.errors import MachineError
     from hcs_lib.registry.service import RegistryService
+    from hcs_lib.registry.twins import differences
 
-    entry = RegistryService(folder).entry(function)
+    service = RegistryService(folder)
+    entry, twin = service.entry(function), None
+    with suppress(MachineError):  # nothing is known of the twin's library
+        twin = service.twin(function)
+    differing = differences(entry.parameters, twin.parameters) if twin else []
     if as_json:
-        click.echo(json.dumps(asdict(entry) | {"contract": entry.contract.name}))
+        others = {"twin": twin.id if twin else None, "twin_differs": [difference.name for difference in differing]}
+        click.echo(json.dumps(asdict(entry) | {"contract": entry.contract.name} | others))
         return
     click.echo(f"{entry.id}  ({entry.library} {entry.version})")
     click.echo(f"  {entry.doc}\n")
@@ -84,6 +92,11 @@ def show(function: str, folder: Path | None, as_json: bool) -> None:
     if entry.resizes:
         keep = ", ".join(f"{name}={value}" for name, value in entry.keep_size.items())
         click.echo(f"  resizes    images{f', unless {keep}' if keep else ''}")
+    if entry.generic:
+        click.echo("  runs on    arrays of NumPy and CuPy alike")
+    if twin is not None:
+        but = f", but for {'; '.join(map(str, differing))}" if differing else ""
+        click.echo(f"  twin       {twin.id} ({twin.origin}){but}")
     for parameter in entry.parameters:
         default = "required" if parameter.required else f"default {parameter.default!r}"
         source = " (from `inputs`, or metadata)" if parameter.name in entry.special_inputs else ""

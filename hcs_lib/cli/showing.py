@@ -49,11 +49,26 @@ def _step(context: FrozenContext, plan: StepPlan) -> Iterator[tuple[str, str]]:
         yield "", f"{parameter}: {', '.join(link.name for link in links)}"
     for line in _pattern(plan):
         yield "calls", line
+    for line in moves(context, plan):
+        yield "moves", line
     yield "yields", _yields(plan)
     if plan.zarr_store:
         yield "writes", _store(plan.zarr_store)
     if plan.table:
         yield "writes", plan.table.path
+
+
+def moves(context: FrozenContext, plan: StepPlan) -> list[str]:
+    """Return where the images of a step go from one memory type to another."""
+    before = context.step_plans.get(plan.input) if plan.input is not None else None
+    found = []
+    for chain in (plan.func.chain, *plan.func.routes.values()):
+        memory = "numpy" if before is None else before.output_memory_type
+        for call in chain:
+            if call.memory_type != memory:
+                found.append(f"{memory} → {call.memory_type} before {call.call}")
+            memory = call.memory_type
+    return list(dict.fromkeys(found))
 
 
 def _domain(domain: Domain) -> str:
@@ -77,7 +92,8 @@ def _pattern(plan: StepPlan) -> Iterator[str]:
 def _call(call: FunctionCall) -> str:
     args = ", ".join(f"{name}={_value(value)}" for name, value in call.args.items())
     how = " slice by slice" if call.slice_by_slice else ""
-    return f"{call.call}({args}){how}"
+    twin = f", the twin of {call.twin_of}" if call.twin_of else ""
+    return f"{call.call}({args}){how}{twin}"
 
 
 def _value(value: Any) -> str:

@@ -129,7 +129,7 @@ def draft_contexts(
         declare_zarr_stores_for_context(draft)
         plan_materialization_flags_for_context(draft)
         validate_memory_contracts_for_context(draft)
-        assign_gpu_resources_for_context(draft, settings.device)
+        assign_gpu_resources_for_context(draft, settings.device, settings.gpus)
         drafts.append(draft)
     if not any(draft.problems for draft in drafts):
         tables = [object_table(draft) for draft in drafts]

@@ -16,18 +16,17 @@ from hcs_lib.registry.entry import FunctionEntry, refused_dtype
 def validate_memory_contracts_for_context(context: DraftContext) -> None:
     """Check every pattern against the registry and store it in its plan, with memory types and dtype."""
     for plan in context.step_plans.values():
-        chains = {}
-        for value, chain in plan.pattern.items():
+        for chain in plan.pattern.values():
             image = plan.incoming
             for call in chain:
+                call.incoming = image
                 _validate_call(context, plan, call, image)
                 _validate_size(context, plan, call, image)
                 image = result_of(call.entry, image, call.args, call.shapes)
             _validate_result(context, plan, chain[-1], image)
-            chains[value] = tuple(_function_call(plan, call) for call in chain if call.entry)
         _validate_rows(context, plan)
         if all(call.entry for call in plan.calls):
-            _store(plan, chains)
+            store_pattern(plan)
 
 
 def _validate_call(context: DraftContext, plan: DraftStep, call: DraftCall, image: ImageType) -> None:
@@ -176,15 +175,18 @@ def _function_call(plan: DraftStep, call: DraftCall) -> FunctionCall:
         slice_by_slice=stacked
         and entry.contract is ProcessingContract.FLEXIBLE
         and not sees_volume(entry, plan.stack, call.args, slice_by_slice=plan.source.model.slice_by_slice),
-        memory_type=entry.memory_type,
+        memory_type=call.runs_on,
         dtypes=tuple(sorted(entry.dtypes)),
         returns=entry.returns,
         special_inputs=call.special_inputs,
         special_outputs=entry.special_outputs,
+        twin_of=call.twin_of,
     )
 
 
-def _store(plan: DraftStep, chains: dict[str | None, tuple[FunctionCall, ...]]) -> None:
+def store_pattern(plan: DraftStep) -> None:
+    """Store the function pattern in the plan, all of whose functions are known."""
+    chains = {value: tuple(_function_call(plan, call) for call in chain) for value, chain in plan.pattern.items()}
     first = next(iter(chains.values()))
     plan.input_memory_type = first[0].memory_type
     plan.output_memory_type = first[-1].memory_type

@@ -41,13 +41,17 @@ from hcs_lib.storage.spec import ArraySpec
 
 Output = Literal["image", "labels", "table"]
 
+GPU_ONLY: frozenset[MemoryType] = frozenset({"cupy"})
+"""Memory types whose arrays lie on a GPU and nowhere else."""
+
 
 @dataclass
 class DraftCall:
     """A function call whose arguments the phases complete.
 
-    `entry` is None where there is no such function. `shapes` is what a mosaic spans of which the function tells, or
-    which it makes.
+    `entry` is None where there is no such function; phase 5 may put that of its twin in its place. `shapes` is what a
+    mosaic spans of which the function tells, or which it makes; `incoming` the image that it is given. `memory_type` is
+    where a generic function runs; None: where its entry says.
     """
 
     source: ResolvedCall
@@ -55,6 +59,18 @@ class DraftCall:
     args: dict[str, Any]
     special_inputs: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     shapes: Shapes | None = None
+    incoming: ImageType | None = None
+    memory_type: MemoryType | None = None
+
+    @property
+    def runs_on(self) -> MemoryType:
+        """The arrays that it takes and gives."""
+        return self.memory_type or (self.entry.memory_type if self.entry else "numpy")
+
+    @property
+    def twin_of(self) -> str | None:
+        """The function that the pipeline names, where its twin is called."""
+        return None if self.entry is None or self.entry.id == self.source.call else self.source.call
 
     def args_of(self, well: str) -> dict[str, Any]:
         """Return the arguments of one well."""
@@ -321,8 +337,10 @@ class DraftContext:
             at.channel for at in planes
         }
         channels = tuple(name for name in self.plate.channels if name in seen)
-        used = {call.source.call for plan in self.step_plans.values() for call in plan.calls}
-        functions = tuple(self.functions.reference(function) for function in sorted(used))
+        calls = [call for plan in self.step_plans.values() for call in plan.calls if call.entry]
+        on_gpu = {call.entry.id for call in calls if call.entry and call.runs_on in GPU_ONLY}
+        used = {call.entry.id for call in calls if call.entry}
+        functions = tuple(self.functions.reference(function, on_gpu=function in on_gpu) for function in sorted(used))
         for axis_id in self.wells:
             yield self._freeze(axis_id, settings, digests, planes, channels, functions)
 

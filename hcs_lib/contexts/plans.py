@@ -32,6 +32,7 @@ class FunctionCall(Frozen):
     `contract` is the name of a `ProcessingContract`; `dtypes` are those of images that it was found to take (none:
     unknown); `special_inputs` maps parameters to named values of
     earlier steps (a tuple of names gives the function a dict); `args` are plain JSON, metadata injected.
+    `twin_of` is the function that the pipeline names, where `call` is its twin on the GPU.
     """
 
     call: str
@@ -43,6 +44,7 @@ class FunctionCall(Frozen):
     returns: Returns
     special_inputs: FrozenDict
     special_outputs: tuple[str, ...]
+    twin_of: str | None
 
 
 Chain = tuple[FunctionCall, ...]

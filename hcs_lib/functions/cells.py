@@ -164,6 +164,7 @@ def _propagate(
     returns="labels",
     dtypes={"int32": "int32", "int64": "int32"},
     special_inputs=("inner",),
+    generic=True,
     tags=("segmentation", "cytoplasm", "labels"),
 )
 def subtract_labels(labels: NDArray[Any], *, inner: NDArray[Any]) -> NDArray[np.int32]:
@@ -190,4 +191,5 @@ def subtract_labels(labels: NDArray[Any], *, inner: NDArray[Any]) -> NDArray[np.
     """
     require_labels("subtract_labels", labels)
     require_labels("subtract_labels", inner, labels.shape)
-    return np.where(inner > 0, 0, labels).astype(np.int32)
+    left: NDArray[np.int32] = np.where(inner > 0, 0, labels).astype(np.int32)
+    return left

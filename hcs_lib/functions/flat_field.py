@@ -61,7 +61,7 @@ def estimate_flat_field(stack: NDArray[Any], *, sigma: Pixels | None = None) -> 
     return flat
 
 
-@image_function(special_inputs=("flat_field",), tags=("illumination", "flat", "shading", "vignette"))
+@image_function(special_inputs=("flat_field",), generic=True, tags=("illumination", "flat", "shading", "vignette"))
 def apply_flat_field(image: NDArray[Any], flat_field: NDArray[Any]) -> NDArray[Any]:
     """Divide an image by a flat field.
 

@@ -13,7 +13,7 @@ from hcs_lib.core.declare import image_function
 METHODS: dict[str, Callable[..., Any]] = {"max": np.max, "mean": np.mean, "min": np.min, "median": np.median}
 
 
-@image_function(accepts=(3,), coupling="reduces", tags=("projection", "z"))
+@image_function(accepts=(3,), coupling="reduces", generic=True, tags=("projection", "z"))
 def project(stack: NDArray[Any], *, method: Literal["max", "mean", "min", "median"] = "max") -> NDArray[Any]:
     """Project a stack onto one plane, as ImageJ's Z Project and CellProfiler's MakeProjection do.
 
@@ -38,7 +38,7 @@ def project(stack: NDArray[Any], *, method: Literal["max", "mean", "min", "media
         raise ValueError(f"project expects a stack (n, y, x) with n ≥ 1, not an array of shape {stack.shape}")
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
-    plane: NDArray[Any] = np.asarray(METHODS[method](stack, axis=0))
+    plane: NDArray[Any] = METHODS[method](stack, axis=0)
     if plane.dtype != stack.dtype and not np.issubdtype(stack.dtype, np.inexact):
         plane = np.rint(plane)
     return plane.astype(stack.dtype, copy=False)

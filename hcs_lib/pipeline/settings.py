@@ -71,7 +71,9 @@ class Config(Model):
     """The pipeline of every plate that names none in the table."""
     device: Literal["cpu", "gpu", "auto"] = "cpu"
     """`cpu` refuses functions that need a GPU, `gpu` refuses pipelines without one, `auto` takes what the functions
-    of the pipeline need."""
+    of the pipeline need and, where there are `gpus`, the twins there of those that run on the CPU."""
+    gpus: Annotated[int, Field(ge=0)] = 0
+    """How many GPUs there are for the analysis. A profile for a machine that has some says so (`config: gpus=1`)."""
     wells_per_batch: Annotated[int, Field(ge=1, le=1536)] = 16
     """How many wells one job works on, one after another. Another number computes no well again."""
     bad_planes: Literal["fail", "skip_site", "skip_well"] = "fail"
@@ -128,6 +130,7 @@ class Settings(Model):
 
     plates: tuple[PlateSettings, ...]
     device: Literal["cpu", "gpu", "auto"]
+    gpus: int = 0
     wells_per_batch: int
     bad_planes: Literal["fail", "skip_site", "skip_well"]
     allowed_failures: int

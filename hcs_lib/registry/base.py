@@ -173,9 +173,13 @@ class LibraryRegistryBase(ContractExecution, ABC):
         return to(array, "numpy")
 
     def stack(self, slices: Sequence[Any]) -> Any:
-        """Join arrays of this library along a new first axis."""
+        """Join arrays of this library along a new first axis; arrays of CuPy stay where they are."""
         import numpy as np
 
+        from hcs_lib.arrays.memory import memory_type_of
+
+        if memory_type_of(slices[0]) in ("numpy", "cupy"):
+            return np.stack(slices)  # which hands over to CuPy
         return self.push(np.stack([self.pull(part) for part in slices]))
 
     def identify(self, module: str, name: str) -> str:

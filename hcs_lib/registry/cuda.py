@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from hcs_lib.registry.entry import FunctionEntry
 
 
+def cupy_version() -> str:
+    """Return the version of CuPy that is compiled for: what is installed, else that of the snapshots."""
+    from hcs_lib.registry.libraries import get_library
+
+    return get_library("cupyx.scipy.ndimage").versions()["cupy"]
+
+
 class CudaRegistry(LibraryRegistryBase):
     """A library whose arrays are those of CuPy.
 

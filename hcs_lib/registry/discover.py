@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Container
 from typing import Any, NamedTuple
 
@@ -69,8 +70,9 @@ def first_line(function: Callable[..., Any]) -> str:
 
 
 def summary_of(docstring: str | None) -> str:
-    """Return the first paragraph of a docstring in one line."""
-    return " ".join((docstring or "").partition("\n\n")[0].split())
+    """Return the first paragraph of a docstring in one line, up to an underlined title."""
+    paragraph = (docstring or "").partition("\n\n")[0]
+    return " ".join(re.split(r"\n[^\n]+\n---", paragraph)[0].split())
 
 
 def tags_of(function_id: str, library: str) -> tuple[str, ...]:

@@ -81,6 +81,26 @@ class RegistryService:
             raise UserError(Problem("registry", f"{function_id!r} cannot be used: {entry.excluded}."))
         return entry
 
+    def twin(self, function_id: str) -> FunctionEntry | None:
+        """Return the twin of a function on the other device (`hcs_lib.registry.twins`); None where none can be used.
+
+        Raises
+        ------
+        MachineError
+            Where the library of the twin is installed in a version that is not known, and cannot be probed here.
+        """
+        from hcs_lib.registry.twins import twin_name
+
+        name = twin_name(function_id)
+        if name is None:
+            return None
+        try:
+            get_library(name.library).versions()
+        except MachineError:  # it is not installed
+            return None
+        entry = self.catalogue(name.library).entries.get(name.id)
+        return None if entry is None or entry.excluded is not None else entry
+
     def entries(self) -> Mapping[str, FunctionEntry]:
         """Return every usable function of the `catalogues`, by id."""
         return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -116,15 +117,38 @@ ENTRIES = {
         entry("shapes", returns="table", dtypes=SAME),
         entry("cuda", memory_type="cupy"),
         entry("any", Parameter("options", kind="any")),
+        entry("generic", Parameter("low", default=0), accepts=(2, 3), generic=True),
+        entry("sharpen", Parameter("amount", default=1.0), Parameter("weights"), accepts=(2, 3), coupling="mixes"),
+        entry("smooth", Parameter("sigma", default=1), Parameter("mode", default="reflect"), accepts=(2, 3)),
+        entry("cut_off", returns="mask", dtypes=dict.fromkeys(SAME, "bool")),
     )
 }  # fmt: skip
 
 
+TWINS = {
+    f"fake.{name}": replace(
+        ENTRIES[f"fake.{name}"], id=f"fakegpu.{name}", library="fakegpu", memory_type="cupy",
+        target=f"fakegpu_functions:{name}", origin="inferred", device="cuda", **fields,
+    )
+    for name, fields in {
+        "blur": {}, "segment": {}, "sharpen": {}, "ring": {"coupling": "mixes"},
+        "smooth": {"parameters": (Parameter("sigma", default=1), Parameter("mode", default="wrap"), Parameter("fast"))},
+        "cut_off": {"parameters": (Parameter("bins", required=True),)},
+        "to_float": {"dtypes": {"uint16": "float32", "uint8": "float64"}},
+    }.items()
+}  # fmt: skip
+"""Twins on the GPU by the function on the CPU; some differ."""
+
+
 class FakeRegistry:
     def entry(self, function: str) -> FunctionEntry:
-        if function not in ENTRIES:
+        known = ENTRIES | {twin.id: twin for twin in TWINS.values()}
+        if function not in known:
             raise UserError(Problem("", f"There is no function '{function}'.", nearest(function, ENTRIES)))
-        return ENTRIES[function]
+        return known[function]
+
+    def twin(self, function: str) -> FunctionEntry | None:
+        return TWINS.get(function)
 
 
 def make_index(

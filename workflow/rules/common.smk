@@ -46,6 +46,7 @@ def read_configuration():
 
 
 SETTINGS, PIPELINES = read_configuration()
+USES_TWINS = SETTINGS.device == "auto" and SETTINGS.gpus > 0
 allow(SETTINGS.registry.modules, SOURCE.parent)
 
 
@@ -83,7 +84,7 @@ def registry_files(wildcards):
     """Return what is known of the libraries that the pipeline of a plate names."""
     steps = PIPELINES[wildcards.plate].model.steps
     functions = [call.call for step in steps for chain in step.routes().values() for call in chain]
-    return expand("results/registry/{library}.json", library=libraries_of(functions))
+    return expand("results/registry/{library}.json", library=libraries_of(functions, twins=USES_TWINS))
 
 
 def index_options(wildcards):
