@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hcs_lib.report.style import INK, NEGATIVE, POSITIVE, SAMPLE, Room, panels, say, shorten
+from hcs_lib.report.style import INK, NEGATIVE, POSITIVE, SAMPLE, Room, offset_beside, panels, say, shorten
 from hcs_lib.report.tables import Plate, number
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def _draw(axes: Axes, plate: Plate, feature: str) -> None:
             mean, reach = float(there.mean()), 3 * float(there.std(ddof=1))
             axes.vlines(place + 0.4, mean - reach, mean + reach, color=colour, lw=1.4)
             axes.hlines([mean - reach, mean + reach], place + 0.35, place + 0.45, color=colour, lw=1.4)
+    offset_beside(axes)
     axes.set_xlim(-0.6, 2.6)
     axes.set_xticks(range(3), labels)
     quality = number(plate.quality_of(feature).get("z_prime"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hcs_lib.report.style import FLAG, INK, NEGATIVE, POSITIVE, SAMPLE, Room, panels, say, shorten
+from hcs_lib.report.style import FLAG, INK, NEGATIVE, POSITIVE, SAMPLE, Room, offset_beside, panels, say, shorten
 from hcs_lib.report.tables import Plate, number
 from hcs_lib.screening.dose_response import wells_of_curve
 
@@ -39,6 +39,7 @@ def dose_response_curves(plate: Plate, feature: str) -> Figure:
         figure.legend(handles, labels, loc="lower left", ncols=2)
     for axes in grid[:, 0]:
         axes.set_ylabel(shorten(feature, 40))
+        offset_beside(axes)
     if len(shown) < len(rows):
         figure.suptitle(f"{len(shown)} of {len(rows)} compounds; all are in dose_response.csv", ha="left", x=0.01)
     return figure

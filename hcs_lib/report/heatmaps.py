@@ -70,7 +70,8 @@ def plate_heatmaps(plate: Plate, features: Sequence[str]) -> Figure:
         image = draw_heatmap(axes, plate, values, scale)
         _title(axes, shorten(feature, 60), values)
         if scale is not None:
-            figure.colorbar(image, cax=axes.inset_axes((1.02, 0.1, 0.025, 0.8)), extend=scale.extend)
+            bar = figure.colorbar(image, cax=axes.inset_axes((1.02, 0.1, 0.025, 0.8)), extend=scale.extend)
+            bar.ax.yaxis.get_offset_text().set(x=0, ha="left")  # its power of ten, beside the plate
     return figure
 
 
@@ -193,5 +194,4 @@ def _without_value(plate: Plate, values: Array) -> int:
 def _title(axes: Axes, name: str, values: Array) -> None:
     import numpy as np
 
-    # At a place of its own: where ticks are on top, the layout would not leave room for it.
-    axes.set_title(f"{name}\n{int(np.isfinite(values).sum())} of {len(values)} wells", loc="left", y=1, pad=17)
+    axes.set_title(f"{name}\n{int(np.isfinite(values).sum())} of {len(values)} wells", loc="left", pad=17)

@@ -161,7 +161,7 @@ def _field(axes: Axes, store: _Store, well: str, title: str) -> None:
     )
     outlines = [_outline(label[rows, columns]) for label in labels]
     axes.imshow(_compose(store, image[:, rows, columns], outlines), interpolation="nearest")
-    axes.set_title(title, loc="left", y=1, fontsize=8.5)
+    axes.set_title(title, loc="left", fontsize=8.5)
 
 
 def _picture(store: _Store, site: Path, side: int) -> Array:
@@ -215,16 +215,12 @@ def _outline(labels: Array) -> Array:
 def _shrink(plane: Array, scale: float) -> Array:
     """Return means over blocks, so that the plane is `scale` times smaller; one that is small already stays."""
     import numpy as np
+    from PIL import Image
 
     if scale <= 1:
         return plane
-    for axis in (0, 1):
-        size = plane.shape[axis]
-        starts = np.unique((np.arange(max(1, round(size / scale))) * scale).astype(int))
-        counts = np.diff([*starts, size])
-        sums = np.add.reduceat(plane, starts, axis=axis)
-        plane = sums / (counts[:, None] if axis == 0 else counts)
-    return plane
+    rows, columns = (max(1, round(size / scale)) for size in plane.shape)
+    return np.asarray(Image.fromarray(plane).resize((columns, rows), Image.Resampling.BOX))
 
 
 def _compose(store: _Store, image: Array, outlines: Sequence[Array]) -> Array:

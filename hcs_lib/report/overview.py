@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hcs_lib.report.style import FLAG, INK, NEGATIVE, POSITIVE, SAMPLE, Room, panels, shorten
+from hcs_lib.report.style import FLAG, INK, NEGATIVE, POSITIVE, SAMPLE, Room, offset_beside, panels, shorten
 from hcs_lib.report.tables import Plate
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def _objects(axes: Axes, plate: Plate) -> None:
     rows = [index for index, well in enumerate(wells) if index == 0 or well[:-2] != wells[index - 1][:-2]]
     axes.set_xticks(rows, [wells[index][:-2] for index in rows])
     axes.set_xlabel("wells, row by row")
+    offset_beside(axes)
     axes.set_ylim(bottom=0 if np.nanmax(counts, initial=0) > 0 else -0.5)
     axes.margins(x=0.02)
     axes.set_title(f"{column.removeprefix('count_')} per well", loc="left")

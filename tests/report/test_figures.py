@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hcs_lib.contexts.gates import FlaggedSite, GateFound
+from hcs_lib.contexts.manifests import Gate, PlatePlan
 from hcs_lib.core.errors import UserError
 from hcs_lib.report.curves import dose_response_curves
 from hcs_lib.report.figures import draw_features, draw_plate, summarise
@@ -185,3 +187,27 @@ def test_plates_that_were_not_collected_are_named_and_left_out(write: Callable[.
     assert [str(tmp_path / "gone" / "plan.json") == problem.where for problem in problems] == [True]
     with pytest.raises(UserError, match="gone"):
         summarise([tmp_path / "gone"], tmp_path / "out")
+
+
+def test_plates_that_wait_at_their_gate_are_named_with_what_lets_them_go_on(
+    write: Callable[..., Path], tmp_path: Path
+) -> None:
+    goes_on, waits = write(SCREEN, "one"), write(SCREEN, "two")
+    plan = PlatePlan.load(waits / "plan.json")
+    gate = Gate(stage="s01-cpu", max_flagged=0.1, flags=("blurred",))
+    plan.model_copy(update={"gate": gate}).save(waits / "plan.json")
+    flagged = (FlaggedSite(well="A01", site=1, flags="blurred <DNA>"),)
+    GateFound(plate="two", sites=5, flagged=flagged, max_flagged=0.1, passed=False).save(waits)
+
+    _, (problem,) = summarise([goes_on, waits], tmp_path / "out")
+    assert problem.where == "plate two"
+    assert problem.hint == f'`hcs gate {waits} --approve "REASON"` lets it go on.'
+    for name in ("summary.html", "landing.html"):
+        page = (tmp_path / "out" / name).read_text()
+        assert "Plates that wait at their gate (1 of 2)" in page
+        assert "1 of 5 sites flagged (20%), 10% allowed (A01 site 1: blurred &lt;DNA&gt;)" in page
+    assert "Plates (1 of 2)" in (tmp_path / "out/summary.html").read_text(), "its tables are of an earlier run"
+
+    summarise([waits], tmp_path / "none")
+    assert "No plate has tables yet." in (tmp_path / "none/summary.html").read_text()
+    assert "\n\n" not in (tmp_path / "none/landing.html").read_text().strip(), "it stands in reStructuredText"
