@@ -65,7 +65,7 @@ class Wheel:
         shortest: dict[tuple[str, str], tuple[str, str]] = {}
         for module in registry.MODULES_TO_SCAN:
             for name in self._public_names(module):
-                home = self._find(module, name)
+                home = self._find(module, name) if registry.FUNCTIONS is None or name in registry.FUNCTIONS else None
                 if home is not None:
                     found = registry.identify(module, name), f"{module}:{name}"
                     known = shortest.setdefault(home, found)

@@ -25,7 +25,7 @@ CUDA = [name for name in library_names() if isinstance(get_library(name), CudaRe
 @pytest.fixture
 def absent(monkeypatch):
     """No library of CUDA is installed."""
-    monkeypatch.setattr(cuda, "find_spec", lambda name: None)
+    monkeypatch.setattr(cuda, "installed_version", lambda name: None)
 
 
 @pytest.fixture
@@ -33,14 +33,14 @@ def installed_as(monkeypatch):
     """Libraries of CUDA seem installed, in given versions."""
 
     def install(**versions):
-        monkeypatch.setattr(cuda, "find_spec", lambda name: object())
+        monkeypatch.setattr(cuda, "installed_version", lambda name: "installed")
         monkeypatch.setattr(cuda, "distribution_version", versions.__getitem__)
         monkeypatch.setattr(base, "distribution_version", lambda name: versions.get(name, "9.9"))
 
     return install
 
 
-@pytest.mark.parametrize(("library", "least"), [("cucim", 124), ("cupyx.scipy.ndimage", 55)])
+@pytest.mark.parametrize(("library", "least"), [("cucim", 124), ("cupyx.scipy.ndimage", 55), ("cupyx.scipy.signal", 15)])
 def test_enough_functions_are_usable_without_a_gpu(absent, library, least):
     catalogue = RegistryService().catalogue(library)
     usable = [entry for entry in catalogue.entries.values() if entry.excluded is None]
@@ -123,6 +123,7 @@ def test_a_library_that_nothing_is_known_of_is_left_out(absent, monkeypatch, tmp
         ("cucim.skimage.filters.rank.mean", "skimage", "skimage.filters.rank.mean"),
         ("scipy.ndimage.zoom", "cupyx.scipy.ndimage", "cupyx.scipy.ndimage.zoom"),
         ("cupyx.scipy.ndimage.zoom", "scipy.ndimage", "scipy.ndimage.zoom"),
+        ("scipy.signal.wiener", "cupyx.scipy.signal", "cupyx.scipy.signal.wiener"),
     ],
 )
 def test_names_of_twins(name, library, twin):
