@@ -16,7 +16,7 @@ from hcs_lib.registry.entry import FunctionEntry
 from hcs_lib.registry.twins import behave_alike, differences
 
 _ARRAYS = frozenset({
-    "footprint", "kernel", "mask", "matrix", "psf", "structure", "structure1", "structure2", "weights",
+    "domain", "footprint", "in2", "kernel", "mask", "matrix", "psf", "structure", "structure1", "structure2", "weights",
 })  # fmt: skip
 """Parameters that take an array: functions on the CPU make one of a list, and those on a GPU do not."""
 

@@ -44,7 +44,7 @@ class FunctionCall(Frozen):
     returns: Returns
     special_inputs: FrozenDict
     special_outputs: tuple[str, ...]
-    twin_of: str | None
+    twin_of: str | None = None
 
 
 Chain = tuple[FunctionCall, ...]

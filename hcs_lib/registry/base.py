@@ -99,6 +99,8 @@ class LibraryRegistryBase(ContractExecution, ABC):
         Further dtypes to probe with; `int32` stands for labels.
     DEPENDENCIES
         Distributions whose versions decide its results, beside its own.
+    FUNCTIONS
+        Of the public functions, the names of those that are candidates; None: all.
     COMMON_EXCLUSIONS, EXCLUSIONS
         Functions that are no image functions: names common to libraries; names of this one with the reason.
     IMAGE_PARAMETERS
@@ -129,6 +131,7 @@ class LibraryRegistryBase(ContractExecution, ABC):
     FLOAT_DTYPE: ClassVar[str]
     DTYPES: ClassVar[tuple[str, ...]] = ("float64", "uint16", "uint8", "bool", "int32")
     DEPENDENCIES: ClassVar[tuple[str, ...]] = ("numpy",)
+    FUNCTIONS: ClassVar[frozenset[str] | None] = None
     EXCLUSIONS: ClassVar[Mapping[str, str]] = {}
     IMAGE_PARAMETERS: ClassVar[frozenset[str]] = frozenset({"image", "input"})
     HIDDEN_PARAMETERS: ClassVar[frozenset[str]] = frozenset()
@@ -199,13 +202,14 @@ class LibraryRegistryBase(ContractExecution, ABC):
         return defaults | dict(self.PROBE_ARGUMENTS.get(name, {}))
 
     def public_functions(self, module: str, only: str | None = None) -> dict[str, Callable[..., Any]]:
-        """Import a module of `MODULES_TO_SCAN` and return its public functions by name.
+        """Import a module of `MODULES_TO_SCAN` and return its public functions by name, those of `FUNCTIONS`.
 
         With `only`, one of them at most: asking scikit-image for all its names imports all of SciPy.
         """
         loaded = self._import(module)
         names = getattr(loaded, "__all__", None) or [name for name in vars(loaded) if not name.startswith("_")]
-        members = {name: getattr(loaded, name) for name in sorted(names) if only in (None, name)}
+        names = [name for name in names if only in (None, name) and (self.FUNCTIONS is None or name in self.FUNCTIONS)]
+        members = {name: getattr(loaded, name) for name in sorted(names)}
         return {name: member for name, member in members.items() if callable(member) and not isinstance(member, type)}
 
     def function(self, target: str) -> Callable[..., Any]:

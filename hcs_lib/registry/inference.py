@@ -105,9 +105,9 @@ def _not_inferred(
     if signature.image not in registry.IMAGE_PARAMETERS:
         return f"its first argument is no image ({signature.image or 'it takes none'})"
     if twin is None:
-        return f"not probed yet on a GPU, and there is no {twin_id} to infer it from"
+        return f"not probed yet on a GPU, and it has no twin on the CPU ({twin_id})"
     if twin.excluded is not None:
-        return f"not probed yet on a GPU, and its twin {twin_id} cannot be used: {twin.excluded}"
+        return f"not probed yet on a GPU, and its twin on the CPU cannot be used ({twin.excluded})"
     differing = differences(signature.parameters, twin.parameters)
     if differing:
         names = ", ".join(difference.name for difference in differing)

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Container, Iterator
 from email.parser import HeaderParser
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from hcs_lib.core.errors import UserError
@@ -27,6 +27,14 @@ class Signature(NamedTuple):
     image: str | None
     parameters: tuple[Parameter, ...]
     doc: str
+
+
+class _Source(NamedTuple):
+    """A module: its statements, those within `if` and `try` too."""
+
+    statements: tuple[ast.stmt, ...]
+    is_package: bool
+    is_stub: bool
 
 
 class Wheel:
@@ -50,14 +58,14 @@ class Wheel:
             raise UserError(
                 f"{path}: this is no wheel ({type(error).__name__}). `pip download --no-deps` gets one."
             ) from None
-        self._tree = lru_cache(maxsize=None)(self._parse)
+        self._source = lru_cache(maxsize=None)(self._parse)
 
     def signatures(self, registry: LibraryRegistryBase) -> list[Signature]:
         """Return the public functions of the modules that a library scans, each under its shortest path, by id."""
         shortest: dict[tuple[str, str], tuple[str, str]] = {}
         for module in registry.MODULES_TO_SCAN:
             for name in self._public_names(module):
-                home = self._find(module, name)
+                home = self._find(module, name) if registry.FUNCTIONS is None or name in registry.FUNCTIONS else None
                 if home is not None:
                     found = registry.identify(module, name), f"{module}:{name}"
                     known = shortest.setdefault(home, found)
@@ -70,7 +78,6 @@ class Wheel:
 
     def _signature(self, home: tuple[str, str], function_id: str, target: str, hidden: Container[str]) -> Signature:
         node = self._function(*home)
-        assert node is not None
         positional = [*node.args.posonlyargs, *node.args.args]
         defaults = [None] * (len(positional) - len(node.args.defaults)) + list(node.args.defaults)
         given = [
@@ -85,37 +92,40 @@ class Wheel:
                 default=None if default is None else _value(default),
                 annotation="" if argument.annotation is None else ast.unparse(argument.annotation),
             )
-            for argument, default in given[1 if positional else 0 :]
+            for argument, default in given[1:]
             if argument.arg not in hidden and argument not in node.args.posonlyargs
         )
         if node.args.kwarg is not None:
             parameters += (Parameter(node.args.kwarg.arg, kind="any"),)
         return Signature(function_id, target, image, parameters, summary_of(ast.get_docstring(node)))
 
-    def _parse(self, module: str) -> tuple[ast.Module, bool] | None:
-        """Return the source of a module, and whether it is a package. A stub says what a package loads lazily."""
+    def _parse(self, module: str) -> _Source | None:
         path = module.replace(".", "/")
         for name in (f"{path}/__init__.pyi", f"{path}/__init__.py", f"{path}.py"):
             if name in self._names:
-                return ast.parse(self._archive.read(name)), PurePosixPath(name).stem == "__init__"
+                try:
+                    body = ast.parse(self._archive.read(name)).body
+                except (SyntaxError, ValueError, zipfile.BadZipFile) as error:
+                    raise UserError(f"{self.path}: {name} cannot be read ({error}).") from None
+                return _Source(tuple(_statements(body)), "__init__" in name, name.endswith(".pyi"))
         return None
 
     def _public_names(self, module: str) -> list[Any]:
-        found = self._tree(module)
-        if found is None:
-            return []
-        tree, _ = found
-        listed = [
-            _value(node.value)
-            for node in _statements(tree.body)
-            if isinstance(node, ast.Assign) and any(_is_name(target, "__all__") for target in node.targets)
-        ]
-        names = listed[-1] if listed else [name for name in self._bound(module) if not name.startswith("_")]
-        return sorted(names) if isinstance(names, list) else []
+        """Return what `__all__` lists; where it is absent or computed, all names without an underscore.
+
+        A stub says what a package loads lazily (`lazy_loader.attach_stub`): all that it imports.
+        """
+        source = self._source(module)
+        listed: list[Any] | None = None
+        if source is not None and not source.is_stub:
+            for node in source.statements:
+                if isinstance(node, ast.Assign) and any(_is_name(target, "__all__") for target in node.targets):
+                    listed = _value(node.value)
+        return sorted(listed or {name for name in self._bound(module) if not name.startswith("_")})
 
     def _bound(self, module: str) -> Iterator[str]:
-        found = self._tree(module)
-        for node in _statements(found[0].body) if found else ():
+        source = self._source(module)
+        for node in source.statements if source else ():
             if isinstance(node, ast.FunctionDef):
                 yield node.name
             elif isinstance(node, ast.ImportFrom):
@@ -129,11 +139,11 @@ class Wheel:
 
     def _find(self, module: str, name: str, depth: int = _DEPTH) -> tuple[str, str] | None:
         """Return the module where a function is defined, and its name there; None for what is no function."""
-        found = self._tree(module)
-        if found is None or depth == 0:
+        source = self._source(module)
+        if source is None or depth == 0:
             return None
         home: tuple[str, str] | None = None
-        for node in _statements(found[0].body):
+        for node in source.statements:
             if isinstance(node, ast.FunctionDef) and node.name == name:
                 home = module, name
             elif isinstance(node, ast.ImportFrom):
@@ -145,18 +155,18 @@ class Wheel:
                 home = self._find(module, node.value.id, depth - 1) if isinstance(node.value, ast.Name) else None
         return home
 
-    def _function(self, module: str, name: str) -> ast.FunctionDef | None:
-        found = self._tree(module)
-        functions = (node for node in _statements(found[0].body) if isinstance(node, ast.FunctionDef)) if found else ()
-        return next((node for node in functions if node.name == name), None)
+    def _function(self, module: str, name: str) -> ast.FunctionDef:
+        source = self._source(module)
+        assert source is not None
+        return next(node for node in source.statements if isinstance(node, ast.FunctionDef) and node.name == name)
 
     def _origin(self, module: str, node: ast.ImportFrom) -> str:
         """Return the module that an import names, `.`s resolved."""
         if not node.level:
             return node.module or ""
-        found = self._tree(module)
+        source = self._source(module)
         parts = module.split(".")
-        up = node.level - 1 if found is not None and found[1] else node.level
+        up = node.level - 1 if source is not None and source.is_package else node.level
         return ".".join([*parts[: len(parts) - up], *((node.module,) if node.module else ())])
 
 

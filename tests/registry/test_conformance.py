@@ -41,6 +41,29 @@ class TestPyclesperanto(RegistryConformance):
         installed("pyclesperanto")
 
 
+class _Cuda(RegistryConformance):
+    functions = 10
+
+    @pytest.fixture(autouse=True)
+    def device(self, installed):
+        installed(self.registry.library_name)
+
+
+@pytest.mark.gpu
+class TestCucim(_Cuda):
+    registry = get_library("cucim")
+
+
+@pytest.mark.gpu
+class TestCupyxScipyNdimage(_Cuda):
+    registry = get_library("cupyx.scipy.ndimage")
+
+
+@pytest.mark.gpu
+class TestCupyxScipySignal(_Cuda):
+    registry = get_library("cupyx.scipy.signal")
+
+
 class TestHcs(RegistryConformance):
     registry = get_library("hcs")
 

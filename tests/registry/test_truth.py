@@ -188,8 +188,27 @@ def test_snapshot_is_what_a_probe_finds(library, installed):
         assert canonical_json(entry.to_json()) == canonical_json(entries[entry.id].to_json()), entry.id
 
 
+CUDA = [
+    pytest.param(library, marks=pytest.mark.gpu) for library in ("cucim", "cupyx.scipy.ndimage", "cupyx.scipy.signal")
+]
+
+
+@pytest.mark.parametrize("library", CUDA)
+def test_what_ships_of_cuda_is_what_a_gpu_shows(library, installed):
+    """Of entries that are inferred, the behaviour that decides over the contract."""
+    entries = {name: entry for name, entry in installed(library).items() if entry.excluded is None}
+    names = set(entries) if COMPLETE else set(random.Random(11).sample(sorted(entries), 10))
+    for entry in probe_library(get_library(library), only=names):
+        known = entries[entry.id]
+        if known.origin == "probed":
+            assert canonical_json(entry.to_json()) == canonical_json(known.to_json()), entry.id
+        else:
+            found = (entry.excluded, entry.accepts, entry.coupling, entry.returns)
+            assert found == (None, known.accepts, known.coupling, known.returns), entry.id
+
+
 @pytest.mark.skipif(not COMPLETE, reason="HCS_TRUTH=1 checks every function on other data (a minute)")
-@pytest.mark.parametrize("library", PROBED)
+@pytest.mark.parametrize("library", PROBED + CUDA)
 def test_every_contract_holds_on_other_data(library, installed):
     entries = [entry for entry in installed(library).values() if entry.excluded is None]
     found = {entry.id: violations(get_library(library), entry) for entry in entries}

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from hcs_lib.registry.cuda import CudaRegistry
 from hcs_lib.registry.libraries.scipy_ndimage import ScipyNdimageRegistry
+
+
+def _smoothing(_: Any) -> Any:
+    import numpy as np
+
+    return np.array([0.25, 0.5, 0.25])
 
 
 class CupyxScipyNdimageRegistry(CudaRegistry):
@@ -15,4 +24,9 @@ class CupyxScipyNdimageRegistry(CudaRegistry):
     MODULES_TO_SCAN = ("cupyx.scipy.ndimage",)
     UNCOUPLE = ScipyNdimageRegistry.UNCOUPLE
     IMAGE_PARAMETERS = ScipyNdimageRegistry.IMAGE_PARAMETERS | {"image"}
-    PROBE_ARGUMENTS = ScipyNdimageRegistry.PROBE_ARGUMENTS
+    # A list is no array to CuPy.
+    PROBE_ARGUMENTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        **ScipyNdimageRegistry.PROBE_ARGUMENTS,
+        "convolve1d": {"weights": _smoothing},
+        "correlate1d": {"weights": _smoothing},
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from hcs_lib.core.declare import MemoryType
@@ -36,6 +36,7 @@ class ScipySignalRegistry(LibraryRegistryBase):
     MODULES_TO_SCAN = ("scipy.signal",)
     MEMORY_TYPE: ClassVar[MemoryType] = "numpy"
     FLOAT_DTYPE = "float32"
+    FUNCTIONS = _OF_IMAGES
     IMAGE_PARAMETERS = frozenset({"Iin", "a", "data", "im", "in1", "input", "signal", "volume", "x"})
     PROBE_ARGUMENTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         **{
@@ -51,8 +52,3 @@ class ScipySignalRegistry(LibraryRegistryBase):
     def get_library_version(self) -> str:
         """Return the version of scipy."""
         return distribution_version("scipy")
-
-    def public_functions(self, module: str, only: str | None = None) -> dict[str, Callable[..., Any]]:
-        """Return the functions of images."""
-        found = super().public_functions(module, only)
-        return {name: function for name, function in found.items() if name in _OF_IMAGES}
