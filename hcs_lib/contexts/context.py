@@ -12,11 +12,16 @@ from hcs_lib.core.canonical import canonical_json, digest
 from hcs_lib.core.domains import Site
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.core.files import read_json, update_atomic
-from hcs_lib.core.frozen import Frozen, FrozenDict, freeze, thaw
+from hcs_lib.core.frozen import Frozen, FrozenNames, freeze, thaw
 
 BadPlanes = Literal["fail", "skip_site", "skip_well"]
 
 Scope = Literal["well", "plate"]
+
+SCHEMA_VERSION = 1
+
+MAX_STEPS = 1000
+"""More are no work of a person; what reads a context need not cope with them."""
 
 PLATE = "plate"
 """In place of a well: the `axis_id` of a context in the plate's scope."""
@@ -55,7 +60,7 @@ class Engine(Frozen):
     """The code that executes: digest of its sources, versions of what it writes with."""
 
     digest: str
-    versions: FrozenDict
+    versions: FrozenNames
 
 
 class ImageMetadata(Frozen):
@@ -102,7 +107,7 @@ class FrozenContext(Frozen):
     problems: tuple[BadPlane, ...]
     functions: tuple[FunctionRef, ...]
     raw_store: ZarrStore | None
-    before: FrozenDict
+    before: FrozenNames
     takes: tuple[Passed, ...]
     passes: tuple[Passed, ...]
     step_plans: StepPlans
@@ -135,11 +140,26 @@ class FrozenContext(Frozen):
         """
         value = read_json(path, "Context (`hcs compile` writes it)")
         try:
+            version, steps = value["context"]["schema_version"], len(value["context"]["step_plans"])
+            if version != SCHEMA_VERSION:
+                raise UserError(
+                    Problem(str(path), f"The context is of schema {version}, and this version of hcs reads "
+                            f"{SCHEMA_VERSION}.", "Run `hcs compile` again, or install the version that wrote it.")
+                )  # fmt: skip
+            if steps > MAX_STEPS:
+                raise UserError(
+                    Problem(str(path), f"The context has {steps} steps; more than {MAX_STEPS} are not executed.")
+                )
             if digest(value["context"]) != value["context_digest"]:
                 raise UserError(Problem(str(path), "The context differs from its digest.", "Run `hcs compile` again."))
             return cls.model_validate(value["context"])
-        except (KeyError, TypeError, ValidationError) as error:
-            raise UserError(
-                Problem(str(path), f"This is no context of schema 1: {str(error).splitlines()[0]}.",
-                        "Run `hcs compile` again.")
-            ) from None  # fmt: skip
+        except UserError:
+            raise
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            said = f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            said = f"{type(error).__name__}: {error}"
+        raise UserError(
+            Problem(str(path), f"This is no context of schema {SCHEMA_VERSION}: {said}.", "Run `hcs compile` again.")
+        )

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, PlainSerializer
 
 from hcs_lib.core.declare import MemoryType, Returns
 from hcs_lib.core.domains import Domain
-from hcs_lib.core.frozen import Frozen, FrozenDict, freeze, thaw
+from hcs_lib.core.frozen import Frozen, FrozenDict, FrozenNames, freeze, thaw
 from hcs_lib.storage.spec import ArraySpec
 
 Backend = Literal["raw", "memory", "zarr", "table", "work"]
@@ -23,7 +23,7 @@ class FunctionRef(Frozen):
     target: str
     entry_digest: str
     source_digest: str | None
-    dependencies: FrozenDict
+    dependencies: FrozenNames
 
 
 class FunctionCall(Frozen):
@@ -42,7 +42,7 @@ class FunctionCall(Frozen):
     memory_type: MemoryType
     dtypes: tuple[str, ...]
     returns: Returns
-    special_inputs: FrozenDict
+    special_inputs: Annotated[dict[str, str | tuple[str, ...]], AfterValidator(freeze), PlainSerializer(thaw)]
     special_outputs: tuple[str, ...]
     twin_of: str | None = None
 
@@ -85,7 +85,7 @@ class ZarrStore(Frozen):
     """
 
     path: str
-    groups: FrozenDict
+    groups: FrozenNames
     label: str | None
     array: ArraySpec
 
@@ -172,7 +172,7 @@ class StepPlan(Frozen):
     stack: Literal["site", "channel", "z", "t"] | None
     group_by: Literal["site", "channel", "z", "t"] | None
     special_inputs: Annotated[dict[str, tuple[LinkedInput, ...]], AfterValidator(freeze), PlainSerializer(thaw)]
-    special_outputs: FrozenDict
+    special_outputs: FrozenNames
     input_path: str | None
     output_path: str | None
     zarr_store: ZarrStore | None

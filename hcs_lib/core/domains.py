@@ -51,13 +51,33 @@ class Domain:
         for t, site, channel, z in product(self.t, self.site, self.channel, self.z):
             yield Coordinates(site, channel, z, t)
 
+    @property
+    def size(self) -> int:
+        """Return how many coordinates it has."""
+        return len(self.site) * len(self.channel) * len(self.z) * len(self.t)
+
     def to_json(self) -> dict[str, list[Any]]:
         """Return the domain as lists."""
         return {axis: list(self.values(axis)) for axis in AXES}
 
     @classmethod
     def from_json(cls, value: dict[str, list[Any]]) -> Domain:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            For axes that are no lists of names and numbers.
+        """
+        kinds = {"site": (int, str), "channel": (str,), "z": (int,), "t": (int,)}
+        for axis, types in kinds.items():
+            values = value[axis]
+            if not isinstance(values, list | tuple) or not values:
+                raise ValueError(f"{axis} is no list of values")
+            if not all(single is None or (isinstance(single, types) and single is not True) for single in values):
+                raise ValueError(f"{axis} has values that are none")
+            if len(set(values)) != len(values) or (None in values and len(values) > 1):
+                raise ValueError(f"{axis} has a value twice, or is reduced and is not")
         return cls(**{axis: tuple(value[axis]) for axis in AXES})
 
 

@@ -67,5 +67,5 @@ def read_json(path: Path, what: str) -> Any:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise UserError(Problem(str(path), f"{what} not found.")) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(Problem(str(path), f"{what} cannot be read: {error}.")) from None

@@ -38,3 +38,6 @@ FrozenJson = Annotated[Any, AfterValidator(freeze), PlainSerializer(thaw)]
 
 FrozenDict = Annotated[dict[str, Any], AfterValidator(freeze), PlainSerializer(thaw)]
 """A JSON object, frozen."""
+
+FrozenNames = Annotated[dict[str, str], AfterValidator(freeze), PlainSerializer(thaw)]
+"""A JSON object of texts, frozen."""

@@ -20,16 +20,20 @@ def plain_arguments(args: Mapping[str, Any], results: Path) -> dict[str, Any]:
     MachineError
         Where a file is not in the plate's results, or is another one than was compiled.
     """
-    return {name: _plain(value, results) for name, value in args.items()}
-
-
-def _plain(value: Any, results: Path) -> Any:
-    if isinstance(value, Mapping):
+    found = {}
+    for name, value in args.items():
         reference = LazyFile.of(value)
-        if reference is not None:
-            return _load(results / reference.path, reference.sha256, reference.name)
-        return {key: _plain(item, results) for key, item in value.items()}
-    return tuple(_plain(item, results) for item in value) if isinstance(value, tuple) else value
+        if reference is None:
+            found[name] = _plain(value)
+        else:
+            found[name] = _load(results / reference.path, reference.sha256, reference.name)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 @cache

@@ -163,15 +163,15 @@ class Steps:
                 self._values.add_named(plan.step_index, name, at, _as_table(result))
         if plan.returns not in ("image", "labels", "mask"):
             return
-        name = name_of_images(plan)
+        images = name_of_images(plan)
         for where, plane in _planes_of(plan, at, result):
             if plan.returns == "labels":
                 plane = _as_labels(plane, shape)
             self._values.add_image(plan.step_index, where, plane)
-            if name is not None:
-                self._values.add_named(plan.step_index, name, where, plane)
+            if images is not None:
+                self._values.add_named(plan.step_index, images, where, plane)
                 if plan.returns == "labels":
-                    _count(counts, name, where, plane)
+                    _count(counts, images, where, plane)
 
 
 def _planes_of(plan: StepPlan, at: Coordinates, result: Any) -> list[tuple[Coordinates, Any]]:
@@ -206,9 +206,12 @@ def _as_labels(labels: Any, shape: tuple[int, ...]) -> Array:
 
 def _as_table(table: Any) -> dict[str, Any]:
     """Return a table: columns of equal length by name."""
-    lengths = {name: len(column) for name, column in table.items()} if isinstance(table, Mapping) else {}
-    if not lengths or len(set(lengths.values())) != 1:
-        found = f"columns of {sorted(set(lengths.values()))} rows" if lengths else _describe(table)
+    import numpy as np
+
+    lengths = {name: np.shape(column) for name, column in table.items()} if isinstance(table, Mapping) else {}
+    if not lengths or len(set(lengths.values())) != 1 or any(len(shape) != 1 for shape in lengths.values()):
+        rows = sorted({" × ".join(map(str, shape)) for shape in lengths.values()})
+        found = f"columns of {', '.join(rows)} rows" if lengths else _describe(table)
         raise DataError(f"the table is {found}, expected columns of equal length by name.", kind="output")
     return dict(table)
 

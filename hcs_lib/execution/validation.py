@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path, PurePosixPath
 
 from hcs_lib.contexts.context import PLATE, FrozenContext
 from hcs_lib.contexts.lazy import LazyFile
 from hcs_lib.contexts.plans import Chain, StepPlan, ZarrStore
 from hcs_lib.core.addresses import canonical_well
-from hcs_lib.core.domains import AXES, Coordinates, Domain
+from hcs_lib.core.domains import AXES, Coordinates, Domain, Site
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.outputs import MERGED, stores
 from hcs_lib.execution.values import named_domain
 from hcs_lib.storage.metadata import well_path
+from hcs_lib.storage.planning import is_planned
 
 _STAGE = re.compile(r"s\d{2}-(cpu|gpu)")
+_PLANES = 10**7
+"""More than the sites of any plate have."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
@@ -36,7 +42,8 @@ def check_context(context: FrozenContext, path: Path, folders: WellFolders) -> N
     UserError
         With all problems.
     """
-    found = [*_identity(context, folders), *_paths(context), *_plans(context)]
+    found = [*_identity(context, folders), *_sizes(context)]
+    found = found or [*_paths(context), *_plans(context)]
     if found:
         raise UserError([Problem(str(path), message, "Run `hcs compile` again.") for message in found])
 
@@ -56,12 +63,27 @@ def _identity(context: FrozenContext, folders: WellFolders) -> Iterator[str]:
         yield "plate, stage or well is no proper name."
 
 
+def _sizes(context: FrozenContext) -> Iterator[str]:
+    """Refuse what could not even be looked at."""
+    plans = context.step_plans.values()
+    domains = [domain for plan in plans for domain in (plan.domain, plan.output_domain)]
+    domains += [passed.domain for passed in (*context.takes, *context.passes)]
+    if any(domain.size > _PLANES for domain in domains):
+        yield f"a step has more than {_PLANES} planes."
+    if len(context.metadata.channel_names) != len(context.metadata.wavelengths_nm):
+        yield "its channels have not one wavelength each."
+    if min(context.plane_shape) < 1:
+        yield f"planes of {context.plane_shape} have no pixels."
+
+
 def _paths(context: FrozenContext) -> Iterator[str]:
     for file in sorted({plane.file for plane in context.planes}):
         if not _is_inside(file):
             yield f"the plane {file!r} does not lie within the raw plate."
     for store in stores(context):
         yield from _store(context, store)
+    if context.raw_store is not None:
+        yield from _raw_planes(context, context.raw_store)
     for passed in (*context.takes, *context.passes):
         scope = "plate" if passed.axis_id == PLATE else "well"
         names = (passed.step_name, passed.name or "images")
@@ -94,6 +116,8 @@ def _is_axis(scope: str, axis_id: str) -> bool:
 def _store(context: FrozenContext, store: ZarrStore) -> Iterator[str]:
     if not (_NAME.fullmatch(store.path) and store.path.endswith(".zarr")):
         yield f"the store {store.path!r} is not one in the plate's results."
+    if not is_planned(store.array):
+        yield f"the array of {store.path!r} is none that images are written as."
     if store.label is not None and not _NAME.fullmatch(store.label):
         yield f"{store.label!r} is no name of a label image."
     for field, group in store.groups.items():
@@ -103,6 +127,21 @@ def _store(context: FrozenContext, store: ZarrStore) -> Iterator[str]:
             return  # The well's name is a problem of its own.
         if not inside or not _NAME.fullmatch(PurePosixPath(group).name):
             yield f"the group {group!r} of site {field} is not one of this well."
+
+
+def _raw_planes(context: FrozenContext, store: ZarrStore) -> Iterator[str]:
+    """The raw image of a site is made of all planes of it that are named."""
+    planes: dict[Site, set[tuple[str, int, int]]] = {}
+    for plane in context.planes:
+        planes.setdefault(plane.site, set()).add((plane.channel, plane.z, plane.t))
+    # A site with a problem fails or is left out as a whole.
+    problems = {problem.site for problem in context.problems}
+    for site, found in planes.items():
+        wanted = set(product(store.array.channels, {z for _, z, _ in found}, {t for _, _, t in found}))
+        if str(site) not in store.groups:
+            yield f"there is no group for the raw planes of site {site}."
+        elif (found != wanted or len(found) != math.prod(store.array.shape[:-2])) and not {site, None} & problems:
+            yield f"the raw planes of site {site} are not those of the image that is written."
 
 
 def _is_inside(path: str) -> bool:
@@ -116,6 +155,8 @@ def _plans(context: FrozenContext) -> Iterator[str]:
         where = f"step {plan.step_name}"
         if plan.step_index != index or plan.axis_id != context.axis_id:
             yield f"{where} stands under the wrong index or is of another well."
+        if plan.output_domain not in (plan.domain, plan.domain.without(plan.stack)):
+            yield f"{where} gives planes that are not made of those that it takes."
         chains = [plan.func.chain] if plan.func.group_by is None else list(plan.func.routes.values())
         for chain in chains:
             yield from (f"{where}: {message}" for message in _chain(plan, chain, functions))

@@ -43,9 +43,12 @@ def load_pipeline(path: Path) -> LoadedPipeline:
     return _load(read_yaml(path), path.absolute().parent)
 
 
-def parse_pipeline(text: str, source: str) -> LoadedPipeline:
-    """Read and check a pipeline from a text; `source` names it in errors. Errors as in `load_pipeline`."""
-    return _load(parse_yaml(text, source))
+def parse_pipeline(text: str, source: str, folder: Path = Path()) -> LoadedPipeline:
+    """Read and check a pipeline from a text; `source` names it in errors, files are named from `folder`.
+
+    Errors as in `load_pipeline`.
+    """
+    return _load(parse_yaml(text, source), folder)
 
 
 def pipeline_from_model(model: Pipeline) -> LoadedPipeline:
@@ -53,7 +56,7 @@ def pipeline_from_model(model: Pipeline) -> LoadedPipeline:
     return _checked(LoadedPipeline(model, Document(f"pipeline {model.name}", None, {})))
 
 
-def _load(document: Document, folder: Path = Path()) -> LoadedPipeline:
+def _load(document: Document, folder: Path) -> LoadedPipeline:
     return _checked(LoadedPipeline(validate(Pipeline, document, _PARTS), document, folder))
 
 

@@ -101,7 +101,7 @@ def _colours(names: Sequence[str], wavelengths_nm: Sequence[float | None]) -> li
 
 
 def _colour(name: str, wavelength_nm: float | None) -> str | None:
-    if wavelength_nm:
+    if wavelength_nm and wavelength_nm > 0:
         return next(colour for start, colour in reversed(_BANDS_NM) if wavelength_nm >= start)
     return next((colour for colour, words in _NAMES.items() if any(word in name.lower() for word in words)), None)
 

@@ -14,6 +14,9 @@ _CHUNK = 1024
 _SHARD_BYTES = 256 * 2**20
 """Pixels of one file, before compression. A shard is put together in memory."""
 
+_LARGEST = 2**20
+"""Pixels along the side of an image."""
+
 _CODEC = "blosc-zstd-1-bitshuffle"
 _DTYPE = re.compile(r"(?:u?int(8|16|32|64)|float(16|32|64)|bool)")
 
@@ -83,6 +86,19 @@ def resize(spec: ArraySpec, rows: int, columns: int) -> ArraySpec:
     chunks = _chunks(shape)
     shards = _shards(shape, chunks, _itemsize(spec.dtype))
     return spec.model_copy(update={"shape": shape, "chunks": chunks, "shards": shards, "levels": _levels(shape)})
+
+
+def is_planned(spec: ArraySpec) -> bool:
+    """Tell whether a description could come from `plan_array`: what a stranger wrote need not."""
+    sizes = dict(zip(spec.axes, spec.shape, strict=False))
+    lengths = {len(sizes), len(spec.axes), len(spec.shape), len(spec.scale), len(spec.units)}
+    if len(lengths) != 1 or max(spec.shape, default=0) > _LARGEST:
+        return False
+    try:
+        planned = plan_array(sizes, spec.dtype, labels=not spec.channels, channels=spec.channels)
+    except ValueError:
+        return False
+    return planned == spec.model_copy(update={"scale": planned.scale, "units": planned.units})
 
 
 def plan_level(spec: ArraySpec, level: int) -> ArraySpec:

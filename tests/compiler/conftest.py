@@ -109,6 +109,8 @@ ENTRIES = {
               shape="fake_functions:span"),
         entry("mosaic", Parameter("positions", required=True), accepts=(3,), coupling="reduces", axis="site",
               special_inputs=("positions",), shape="positions"),
+        entry("mean", accepts=(3,), coupling="reduces", axis="site", dtypes=dict.fromkeys(SAME, "float32")),
+        entry("divide", Parameter("field", required=True), special_inputs=("field",)),
         entry("lookup", Parameter("table", required=True, annotation="Mapping[str, Any]")),
         entry("shrink", resizes=True),
         entry("rotate", Parameter("reshape", default=True), resizes=True, keep_size={"reshape": False}),
@@ -123,6 +125,9 @@ ENTRIES = {
         entry("cut_off", returns="mask", dtypes=dict.fromkeys(SAME, "bool")),
     )
 }  # fmt: skip
+
+SCHEMAS = Path(__file__).parents[2] / "workflow" / "schemas"
+"""A folder with files of JSON, for arguments that are files."""
 
 
 TWINS = {
@@ -214,7 +219,7 @@ steps:
 
 def draft(text: str, index: PlateIndex | None = None, **settings: Any) -> tuple[list[DraftContext], list[Problem]]:
     made = make_settings(**settings)
-    pipeline = parse_pipeline(text, "pipeline.yaml")
+    pipeline = parse_pipeline(text, "pipeline.yaml", SCHEMAS)
     return draft_contexts(made.plates[0], made, index or make_index(), pipeline, FakeRegistry())
 
 

@@ -83,6 +83,37 @@ def site_without_group(context: dict[str, Any]) -> None:
     del context["step_plans"]["0"]["zarr_store"]["groups"]["2"]
 
 
+def array_of_no_chunks(context: dict[str, Any]) -> None:
+    context["raw_store"]["array"]["chunks"] = [1, 0, 0]
+
+
+def array_larger_than_any(context: dict[str, Any]) -> None:
+    context["raw_store"]["array"]["shape"] = [2, 2**40, 2**40]
+
+
+def planes_without_end(context: dict[str, Any]) -> None:
+    for axis in ("z", "t"):
+        context["step_plans"]["0"]["domain"][axis] = list(range(10_000))
+
+
+def values_of_no_axis(context: dict[str, Any]) -> None:
+    context["step_plans"]["0"]["domain"]["site"] = [{"site": 1}]
+
+
+def future_schema(context: dict[str, Any]) -> None:
+    context["schema_version"] = 2
+
+
+def file_outside(context: dict[str, Any]) -> None:
+    args = context["step_plans"]["0"]["func"]["chain"][0]["args"]
+    args["model"] = {"lazy": "json", "name": "x", "sha256": "../../secret"}
+
+
+def file_that_is_run(context: dict[str, Any]) -> None:
+    args = context["step_plans"]["0"]["func"]["chain"][0]["args"]
+    args["model"] = {"lazy": "pickle", "name": "x", "sha256": "0" * 64}
+
+
 def unknown_key(context: dict[str, Any]) -> None:
     context["step_plans"]["0"]["callable"] = "exec"
 
@@ -108,6 +139,13 @@ def unknown_key(context: dict[str, Any]) -> None:
         (output_of_nothing, "nothing gives its output"),
         (site_without_group, "no group for its sites 2"),
         (unknown_key, "no context of schema 1"),
+        (array_of_no_chunks, "none that images are written as"),
+        (array_larger_than_any, "none that images are written as"),
+        (planes_without_end, "has more than 10000000 planes"),
+        (values_of_no_axis, "site has values that are none"),
+        (future_schema, "The context is of schema 2, and this version of hcs reads 1. Run `hcs compile` again, or"),
+        (file_outside, "is no reference to a file: String should match"),
+        (file_that_is_run, "is no reference to a file: Input should be 'json' or 'npz'"),
     ],
 )
 def test_forged_context_is_refused(bench: Any, forge: Callable[[dict[str, Any]], None], message: str) -> None:
@@ -120,6 +158,33 @@ def test_forged_context_is_refused(bench: Any, forge: Callable[[dict[str, Any]],
     with pytest.raises(UserError, match=message):
         execute_well(path)
     assert sorted(bench.folder.rglob("*")) == before
+
+
+def test_a_million_steps_are_refused_before_any_is_looked_at(bench: Any) -> None:
+    path: Path = bench.context_path("A01")
+    context = json.loads(path.read_bytes())["context"]
+    context["step_plans"] = dict.fromkeys(map(str, range(1_000_000)))
+    path.write_text(json.dumps({"context": context, "context_digest": "never computed"}))
+    with pytest.raises(UserError, match="The context has 1000000 steps; more than 1000 are not executed"):
+        execute_well(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000 + "]" * 100_000,
+        "[1, 2]",
+        '{"context": null}',
+        '{"context": {"schema_version": 1, "step_plans": [], "x": NaN}, "context_digest": ""}',
+        '{"context": {"schema_version": 1, "step_plans": {}, "x": "\\ud800"}, "context_digest": ""}',
+    ],
+    ids=["deep", "list", "null", "nan", "surrogate"],
+)
+def test_what_is_no_context_is_refused_in_words(bench: Any, text: str) -> None:
+    path: Path = bench.context_path("A01")
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"A01\.json: (This is no context|Context .* cannot be read)"):
+        execute_well(path)
 
 
 def test_wrong_digest_is_refused(bench: Any) -> None:
