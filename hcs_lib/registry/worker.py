@@ -1,7 +1,8 @@
 """The worker process of the probe: `python -m hcs_lib.registry.worker MODULE:CLASS`, driven by `workers`.
 
 It reads one JSON request a line and answers each with one line: `"discover"`, or `[id, target, seconds]` to be
-probed within so many CPU seconds. The kernel ends the process where it takes longer, also within C code.
+probed within so many CPU seconds. Where the library cannot be used, `"discover"` is answered with the reason.
+The kernel ends the process where a function takes longer, also within C code.
 """
 
 from __future__ import annotations
@@ -21,17 +22,21 @@ def main() -> None:
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
 
+    from hcs_lib.core.errors import MachineError
     from hcs_lib.registry.discover import candidates
     from hcs_lib.registry.probe import probe_function
 
     module, _, name = sys.argv[1].partition(":")
     registry = getattr(importlib.import_module(module), name)()
-    registry.get_library_object()
-    found = candidates(registry)
+    try:
+        registry.get_library_object()
+        found: object = candidates(registry)
+    except MachineError as error:
+        found = {"unusable": str(error)}
     for line in sys.stdin:
         request = json.loads(line)
         if request == "discover":
-            answer: object = found
+            answer = found
         else:
             function_id, target, seconds = request
             signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -154,11 +154,12 @@ def probe_library(
     limit = registry.WATCHDOG_SECONDS if seconds is None else seconds
     with Worker(registry) as scout:
         try:
-            candidates = [tuple(item) for item in scout.request("discover", _START_SECONDS)]
+            found = scout.request("discover", _START_SECONDS)
         except WorkerLostError as error:
-            registry.get_library_object()
             raise MachineError(f"{registry.library_name} cannot be probed: {error}.") from None
-        queue = deque(item for item in candidates if only is None or item[0] in only)
+        if isinstance(found, dict):
+            raise MachineError(found["unusable"])
+        queue = deque(tuple(item) for item in found if only is None or item[0] in only)
         total = len(queue)
         entries: dict[str, FunctionEntry] = {}
         failures: list[BaseException] = []

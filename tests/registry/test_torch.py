@@ -157,6 +157,13 @@ def test_only_what_is_named_can_be_called():
             registry.function(target)
 
 
+@pytest.mark.parametrize("target", ["os:system", "torch:load", "hcs_lib.registry.adapters.torch_tensors:floats"])
+def test_an_artifact_can_name_nothing_else(target):
+    version = get_library("torch").get_library_version()
+    with pytest.raises(UserError, match="no function that torch offers"):
+        resolve("torch.mean", "torch", version, target, None)
+
+
 def test_a_changed_adapter_is_another_function():
     entry = RegistryService().entry("torch.mean")
     assert len(entry.source_digest) == 64

@@ -9,10 +9,6 @@ from hcs_lib.core.declare import MemoryType
 from hcs_lib.registry import adapters
 from hcs_lib.registry.base import LibraryRegistryBase, distribution_version
 
-_FUNCTIONAL = f"{adapters.__name__}.torch_nn_functional"
-_TENSORS = f"{adapters.__name__}.torch_tensors"
-_PUBLIC = {_FUNCTIONAL: "torch.nn.functional", _TENSORS: "torch"}
-
 
 def _kernel(dimensions: int) -> Any:
     """Return a kernel that is symmetric along no axis, and sums to 1."""
@@ -23,10 +19,14 @@ def _kernel(dimensions: int) -> Any:
 
 
 class TorchRegistry(LibraryRegistryBase):
-    """torch. Functions stand under their public names: `torch.mean`."""
+    """torch. Functions stand under their public names: `PUBLIC` tells which module an adapter stands for."""
 
     library_name = "torch"
-    MODULES_TO_SCAN = (_FUNCTIONAL, _TENSORS)
+    PUBLIC: ClassVar[Mapping[str, str]] = {
+        f"{adapters.__name__}.torch_nn_functional": "torch.nn.functional",
+        f"{adapters.__name__}.torch_tensors": "torch",
+    }
+    MODULES_TO_SCAN = tuple(PUBLIC)
     ADAPTERS = adapters.__name__
     MEMORY_TYPE: ClassVar[MemoryType] = "torch"
     FLOAT_DTYPE = "float32"
@@ -70,4 +70,4 @@ class TorchRegistry(LibraryRegistryBase):
 
     def identify(self, module: str, name: str) -> str:
         """Return the public name of what is adapted: `torch.nn.functional.avg_pool2d`."""
-        return f"{_PUBLIC[module]}.{name}"
+        return f"{self.PUBLIC.get(module, module)}.{name}"
