@@ -104,7 +104,9 @@ def test_receipt_says_what_was_read_counted_and_written(bench: Any) -> None:
         ]
         assert output.files == len(files)
         assert output.bytes == sum(file.stat().st_size for file in files)
-    assert set(receipt.seconds) == {"nuclei", "measure", "(raw)", "(tables)"}
+    assert set(receipt.seconds) == {"nuclei", "measure", "(reading)", "(writing)", "(tables)"}
+    assert receipt.bytes_read == sum(file.stat().st_size for file in bench.raw.glob("B02*"))
+    assert receipt.peak_memory_mb > 50
     assert not (bench.results / "work" / "s01-cpu" / "B02").exists()
 
 
