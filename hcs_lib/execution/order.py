@@ -6,7 +6,7 @@ What a stack needs is therefore made right before, and memory follows what steps
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hcs_lib.contexts.context import FrozenContext
@@ -47,27 +47,66 @@ def tasks_of(context: FrozenContext, wiring: Wiring, written: frozenset[Value]) 
     written
         Raw planes that are written, whether a step reads them or not.
     """
-    plans: Mapping[int, StepPlan] = context.step_plans
-    calls = [(index, at) for index, plan in plans.items() for at in calls_of(plan)]
-    needs = {call: _needs(wiring, plans[call[0]], call[1]) for call in calls}
-    makers = {value: call for call in calls for value in wiring.given(plans[call[0]], call[1])}
-    taken = {value for needed in needs.values() for value in needed}
-    used = {makers[value] for value in taken if value in makers}
-    asked: list[Call] = [call for call in calls if call not in used]
-    asked += [(None, value.at) for value in written - taken]
-    place = _places(context, asked)
-    moves: list[tuple[Call, tuple[Value, ...]]] = []
-    read: set[Value] = set()
-    done: set[Call] = set()
-    for step, at in sorted(asked, key=lambda call: (place(call[1]), -1 if call[0] is None else call[0])):
-        if step is None:
-            moves.append(((step, at), (Value(None, None, at),)))
-            continue
-        for call in _with_what_it_needs((step, at), needs, makers, done):
-            fresh = tuple(value for value in dict.fromkeys(needs[call]) if value not in makers and value not in read)
-            read.update(fresh)
-            moves.append((call, fresh))
-    return _with_last_uses(moves, needs, {call: tuple(wiring.given(plans[call[0]], call[1])) for call in calls})
+    return _Order(context.step_plans, wiring, written).tasks(context.metadata.channel_names)
+
+
+class _Order:
+    """Calls put in order: those that no other call takes anything from are asked for, one after another."""
+
+    def __init__(self, plans: Mapping[int, StepPlan], wiring: Wiring, written: frozenset[Value]) -> None:
+        self._needs: dict[Call, list[Value]] = {}
+        self._gives: dict[Call, list[Value]] = {}
+        for index, plan in plans.items():
+            for at in calls_of(plan):
+                self._needs[index, at] = _needs(wiring, plan, at)
+                self._gives[index, at] = list(wiring.given(plan, at))
+        taken = {value for values in self._needs.values() for value in values}
+        for value in written - taken:
+            self._needs[None, value.at] = [value]
+        self._makers = {value: call for call, values in self._gives.items() for value in values}
+        used = {self._makers[value] for value in taken if value in self._makers}
+        self._asked = [call for call in self._needs if call not in used]
+        self._missing = {call: set(self._needs[call]) for call in self._asked}
+        self._waiting: dict[Value, list[Call]] = {}
+        self._there: set[Value] = set()
+        self._done: set[Call] = set()
+        self._moves: list[tuple[Call, tuple[Value, ...]]] = []
+
+    def tasks(self, channels: Sequence[str]) -> tuple[Task, ...]:
+        self._asked.sort(key=_place([at for _, at in self._asked], channels))
+        for call in self._asked:
+            for value in self._missing[call]:
+                self._waiting.setdefault(value, []).append(call)
+        for call in self._asked:
+            self._do(call)
+        return self._with_last_uses()
+
+    def _do(self, call: Call) -> None:
+        """Do a call after all that it needs, and then whatever was only waiting for that: it frees what it takes."""
+        if call in self._done:
+            return
+        self._done.add(call)
+        for value in self._needs[call]:
+            if value in self._makers:
+                self._do(self._makers[value])
+        reads = tuple(value for value in dict.fromkeys(self._needs[call]) if value not in self._there)
+        self._moves.append((call, reads))
+        new = [*reads, *self._gives.get(call, ())]
+        self._there.update(new)
+        for value in new:
+            for waiting in self._waiting.pop(value, ()):
+                self._missing[waiting].discard(value)
+                if not self._missing[waiting]:
+                    self._do(waiting)
+
+    def _with_last_uses(self) -> tuple[Task, ...]:
+        later: set[Value] = set()
+        tasks = []
+        for call, reads in reversed(self._moves):
+            touched = {*self._needs[call], *self._gives.get(call, ())}
+            tasks.append(Task(*call, reads, frozenset(touched - later)))
+            later |= touched
+        return tuple(reversed(tasks))
 
 
 def _needs(wiring: Wiring, plan: StepPlan, at: Coordinates) -> list[Value]:
@@ -75,46 +114,17 @@ def _needs(wiring: Wiring, plan: StepPlan, at: Coordinates) -> list[Value]:
     return [*wiring.images(plan, at), *(value for link in links for value in wiring.linked(plan, link, at))]
 
 
-def _with_what_it_needs(
-    call: tuple[int, Coordinates],
-    needs: Mapping[tuple[int, Coordinates], list[Value]],
-    makers: Mapping[Value, tuple[int, Coordinates]],
-    done: set[Call],
-) -> Iterator[tuple[int, Coordinates]]:
-    """Yield what is still to be done for a call, and the call itself. As deep as a pipeline is long."""
-    if call in done:
-        return
-    for value in needs[call]:
-        if value in makers:
-            yield from _with_what_it_needs(makers[value], needs, makers, done)
-    done.add(call)
-    yield call
-
-
-def _with_last_uses(
-    moves: list[tuple[Call, tuple[Value, ...]]],
-    needs: Mapping[Any, list[Value]],
-    gives: Mapping[Any, tuple[Value, ...]],
-) -> tuple[Task, ...]:
-    later: set[Value] = set()
-    tasks = []
-    for call, reads in reversed(moves):
-        touched = {*reads, *needs.get(call, ()), *gives.get(call, ())}
-        tasks.append(Task(*call, reads, frozenset(touched - later)))
-        later |= touched
-    return tuple(reversed(tasks))
-
-
-def _places(context: FrozenContext, calls: list[Call]) -> Any:
+def _place(calls: Sequence[Coordinates], channels: Sequence[str]) -> Callable[[Call], tuple[int, ...]]:
     """Return the key by which calls are sorted: by site, time, channel, z; what has merged an axis follows."""
     rank: dict[str, dict[Any, int]] = {}
     for axis in AXES:
-        names = context.metadata.channel_names if axis == "channel" else ()
-        values = {getattr(at, axis) for _, at in calls} - {None}
-        ordered = [name for name in names if name in values]
-        rank[axis] = {value: number for number, value in enumerate([*ordered, *sorted(values - {*ordered})])}
+        values = {getattr(at, axis) for at in calls} - {None}
+        named = [name for name in channels if axis == "channel" and name in values]
+        rank[axis] = {value: number for number, value in enumerate([*named, *sorted(values - {*named})])}
 
-    def place(at: Coordinates) -> tuple[int, ...]:
-        return tuple(rank[axis].get(getattr(at, axis), len(rank[axis])) for axis in ("site", "t", "channel", "z"))
+    def place(call: Call) -> tuple[int, ...]:
+        step, at = call
+        where = [rank[axis].get(getattr(at, axis), len(rank[axis])) for axis in ("site", "t", "channel", "z")]
+        return (*where, -1 if step is None else step)
 
     return place
