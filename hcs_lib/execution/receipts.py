@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from hcs_lib.contexts.receipts import Failure, Output, Receipt, SiteRecord
 from hcs_lib.core.errors import DataError
 from hcs_lib.execution.devices import Gpu, describe
 from hcs_lib.execution.folders import WellFolders
+from hcs_lib.execution.memory import peak_mb, reset_peak
 from hcs_lib.execution.outputs import planned
 from hcs_lib.execution.well import WellRun, sites_of
 
@@ -45,7 +44,7 @@ class Record:
         self._digest = digest
         self._gpu = gpu
         self._started = _now()
-        _reset_peak_memory()
+        reset_peak()
 
     def done(self, run: WellRun, outputs: tuple[Output, ...]) -> Receipt:
         """Return the receipt of a well whose outputs are all there."""
@@ -102,7 +101,7 @@ class Record:
             "versions": {**context.engine.versions, **libraries, "python": ".".join(map(str, sys.version_info[:3]))},
             "seconds": {name: round(value, 4) for name, value in run.seconds.items()} if run else {},
             "bytes_read": sum(read.values()),
-            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "peak_memory_mb": peak_mb(),
             "started": self._started,
             "finished": _now(),
         }
@@ -111,12 +110,6 @@ class Record:
 def _now() -> str:
     """Return the time, UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _reset_peak_memory() -> None:
-    """Have the peak of this process counted from now on; where the kernel does not, it is that of all wells so far."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
 
 
 def write(folders: WellFolders, context_path: Path, receipt: Receipt) -> None:
