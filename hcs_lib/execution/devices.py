@@ -23,6 +23,9 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 LOCKS = Path("/tmp/hcs-gpu")
 """One for all users of a machine, and not below `TMPDIR`, which may be a job's own."""
 
+DRIVER_FILES = Path("/proc/driver/nvidia")
+"""What the driver tells where its program is not installed."""
+
 WAIT_SECONDS = 600.0
 """How long a job waits for a GPU that others have."""
 
@@ -61,7 +64,7 @@ def describe(gpu: Gpu | None, threads: int) -> dict[str, Any]:
 
 
 @contextmanager
-def leased_gpu(folder: Path = LOCKS, wait_seconds: float = WAIT_SECONDS) -> Iterator[Gpu]:
+def leased_gpu(folder: Path | None = None, wait_seconds: float = WAIT_SECONDS) -> Iterator[Gpu]:
     """Hold a GPU that no other job holds: of those that a scheduler gave, or else of all that the driver names.
 
     `CUDA_VISIBLE_DEVICES` of this process is set to it meanwhile. The lease ends with the process, whatever ends it.
@@ -69,7 +72,7 @@ def leased_gpu(folder: Path = LOCKS, wait_seconds: float = WAIT_SECONDS) -> Iter
     Parameters
     ----------
     folder
-        Of the locks.
+        Of the locks, by default `LOCKS`.
     wait_seconds
         How long to wait where others hold all of them.
 
@@ -79,7 +82,7 @@ def leased_gpu(folder: Path = LOCKS, wait_seconds: float = WAIT_SECONDS) -> Iter
         Where there is no GPU, or none became free.
     """
     with ExitStack() as stack:
-        gpu = _lock_any(_usable(), folder, wait_seconds, stack)
+        gpu = _lock_any(_usable(), folder or LOCKS, wait_seconds, stack)
         before = os.environ.get(VISIBLE)
         stack.callback(_set_visible, before)
         _set_visible(gpu.uuid or gpu.id)
@@ -172,7 +175,7 @@ def _gpus_of_driver() -> list[Gpu]:
             for row in rows
             if len(row) == 5
         ]
-    return _gpus_in(Path("/proc/driver/nvidia"))
+    return _gpus_in(DRIVER_FILES)
 
 
 def _gpus_in(folder: Path) -> list[Gpu]:

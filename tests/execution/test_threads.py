@@ -77,7 +77,8 @@ from hcs_lib.execution import job
 real = job.limit_threads
 
 def limit(threads):
-    print(sorted(sys.modules.keys() & {"numpy", "scipy", "skimage", "torch", "pyarrow", "zarr", "numcodecs", "tifffile"}))
+    heavy = {"numpy", "scipy", "skimage", "torch", "pyarrow", "zarr", "numcodecs", "tifffile"}
+    print(sorted(sys.modules.keys() & heavy))
     real(threads)
 
 job.limit_threads = limit
