@@ -14,6 +14,7 @@ from hcs_lib.contexts.engine import current_engine
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.contexts.receipts import Receipt
 from hcs_lib.core.errors import DataError, HcsError, MachineError, Problem, UserError
+from hcs_lib.core.files import read_json
 from hcs_lib.execution import outputs, receipts
 from hcs_lib.execution.devices import Gpu, leased_gpu
 from hcs_lib.execution.folders import WellFolders
@@ -27,19 +28,27 @@ from hcs_lib.storage.work import work_path
 if TYPE_CHECKING:
     from hcs_lib.registry.service import BoundFunction
 
+WAIT_SECONDS = 600.0
+"""How long to wait for a well that another process executes."""
+
 Report = Callable[[Receipt, bool], None]
 """Told of each well: its receipt, and whether it was kept from an earlier run."""
 
 
 @dataclass
 class Job:
-    """A well that was looked at. `kept` is its receipt, where it need not be done; `run` is there once made ready."""
+    """A well that was looked at.
+
+    `kept` is its receipt, where it need not be done; `stamp` tells whether the receipt is another one since. `run` is
+    there once made ready.
+    """
 
     path: Path
     context: FrozenContext
     digest: str
     folders: WellFolders
     kept: Receipt | None = None
+    stamp: tuple[int, int] | None = None
     run: WellRun | None = None
 
     @classmethod
@@ -53,7 +62,9 @@ class Job:
         """
         check_context(context, path, folders)
         digest = context.digest
-        return cls(path, context, digest, folders, receipts.kept(folders, context, digest, retry_failed=retry_failed))
+        stamp = _stamp(folders.receipt)
+        kept = receipts.kept(folders, context, digest, retry_failed=retry_failed)
+        return cls(path, context, digest, folders, kept, stamp)
 
 
 class Worker:
@@ -102,10 +113,27 @@ class Worker:
         gpu = self._device(job.context)
         functions = _resolve(job.context)
         try:
-            with in_flight(job.folders.work, job.digest, forget=forget) as deaths:
-                return self._run(job, functions, gpu, deaths, following)
+            with in_flight(job.folders.work, job.digest, forget=forget, wait_seconds=WAIT_SECONDS) as deaths:
+                return self._overtaken(job) or self._run(job, functions, gpu, deaths, following)
         except OSError as error:
             raise MachineError(f"plate {job.context.plate}, {job.context.axis_id}: {error}") from error
+
+    def _overtaken(self, job: Job) -> Receipt | None:
+        """Return the receipt that another process wrote since the well was looked at; None where there is none.
+
+        Raises
+        ------
+        UserError
+            Where the well was compiled anew since: what is newer is not written over.
+        """
+        found = read_json(job.path, "Context (`hcs compile` writes it)")
+        if not isinstance(found, dict) or found.get("context_digest") != job.digest:
+            raise UserError(
+                Problem(str(job.path), "The context changed while its well waited.", "Run the workflow again.")
+            )
+        if _stamp(job.folders.receipt) == job.stamp:
+            return None
+        return receipts.kept(job.folders, job.context, job.digest, retry_failed=False)
 
     def _run(
         self, job: Job, functions: dict[str, BoundFunction], gpu: Gpu | None, deaths: int, following: Job | None
@@ -185,6 +213,14 @@ class Worker:
             made = self._do(again, forget=False)
             if self._report:
                 self._report(made, False)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _resolve(context: FrozenContext) -> dict[str, BoundFunction]:
