@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench truth lock
+.PHONY: help setup demo test lint bench faults truth lock
 .DELETE_ON_ERROR:
 
 comma := ,
@@ -34,6 +34,11 @@ lint: $(call installed,dev) demo/plate  ## ruff, mypy, import-linter, snakefmt, 
 
 bench: $(call installed,dev)  ## what a run costs: benchmarks/
 	$(BIN)/python benchmarks/bbbc013.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/overhead.py
+
+faults: $(call installed,dev)  ## killed at twenty random moments, run again, compared
+	HCS_FAULTS=20 $(BIN)/pytest -rP tests/workflow/test_kills.py
 
 truth: $(call installed,dev)  ## the complete test of contracts: every function probed again
 	HCS_TRUTH=1 $(BIN)/pytest tests/registry

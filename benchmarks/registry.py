@@ -27,7 +27,8 @@ import click
 from hcs_lib.registry.service import RegistryService
 count = sum(len(found.entries) for found in RegistryService().catalogues())
 heavy = ["numpy", "scipy", "skimage", "torch", "cupy", "pyclesperanto", "pydantic", "pandas"]
-print(json.dumps({"count": count, "modules": len(sys.modules), "heavy": [name for name in heavy if name in sys.modules]}))
+heavy = [name for name in heavy if name in sys.modules]
+print(json.dumps({"count": count, "modules": len(sys.modules), "heavy": heavy}))
 """
 
 

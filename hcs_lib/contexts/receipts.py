@@ -58,7 +58,10 @@ class Receipt(Frozen):
     `planes` maps `file#page` of every plane that was read to the SHA-256 of the bytes of its pixels.
     `counts` maps label names to objects in the whole well, those of merged sites too; a name whose step did not
     run is absent.
-    `seconds` maps step names to wall seconds. Receipts carry times and are not byte-identical between runs.
+    `device` says what it ran on: type, machine, threads; of a GPU its id, and what else the driver tells.
+    `seconds` maps step names to wall seconds, `(reading)`, `(writing)` and `(tables)` apart. `bytes_read` are those of
+    the files of its planes, `peak_memory_mb` is the process's. Receipts carry times and are not byte-identical between
+    runs.
     """
 
     schema_version: Literal[1] = 1
@@ -76,6 +79,8 @@ class Receipt(Frozen):
     device: FrozenDict
     versions: FrozenDict
     seconds: FrozenDict
+    bytes_read: int = 0
+    peak_memory_mb: int = 0
     warnings: tuple[str, ...]
     started: str
     finished: str

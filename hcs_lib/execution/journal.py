@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -17,10 +19,13 @@ MAX_DEATHS = 2
 """A well that brought its process down so often is recorded as failed, so that its neighbours finish."""
 
 _NAME = "journal.json"
+_POLL_SECONDS = 0.2
+
+_log = logging.getLogger("hcs.execution")
 
 
 @contextmanager
-def in_flight(folder: Path, digest: str, *, forget: bool = False) -> Iterator[int]:
+def in_flight(folder: Path, digest: str, *, forget: bool = False, wait_seconds: float = 0) -> Iterator[int]:
     """Hold a well's work folder, and yield how many processes died on this context before.
 
     The folder is empty but for the journal, and is removed at the end. The journal stays only where the process
@@ -34,13 +39,16 @@ def in_flight(folder: Path, digest: str, *, forget: bool = False) -> Iterator[in
         Of the context; deaths on another context do not count.
     forget
         Do not count earlier deaths.
+    wait_seconds
+        How long to wait where another living process executes the well: Snakemake may have been killed, and its jobs
+        go on.
 
     Raises
     ------
     MachineError
-        Where another living process executes the well.
+        Where it still does then.
     """
-    with _locked(folder) as file:
+    with _locked(folder, wait_seconds) as file:
         try:
             deaths = 0 if forget else _deaths(file, digest)
             _record(file, digest, deaths)
@@ -50,9 +58,10 @@ def in_flight(folder: Path, digest: str, *, forget: bool = False) -> Iterator[in
             _empty(folder)
             raise
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                _remove(folder)
             raise
-        shutil.rmtree(folder)
+        _remove(folder)
 
 
 def _deaths(file: IO[str], digest: str) -> int:
@@ -73,6 +82,14 @@ def _record(file: IO[str], digest: str, deaths: int) -> None:
     file.flush()
 
 
+def _remove(folder: Path) -> None:
+    """Remove the folder. Once the journal is gone, another process may begin, and the folder is its own."""
+    _empty(folder)
+    (folder / _NAME).unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
 def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir():
@@ -82,8 +99,10 @@ def _empty(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[IO[str]]:
+def _locked(folder: Path, wait_seconds: float) -> Iterator[IO[str]]:
     """Open the journal under a lock that ends with the process, whatever ends it."""
+    until = time.monotonic() + wait_seconds
+    told = False
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -94,9 +113,15 @@ def _locked(folder: Path) -> Iterator[IO[str]]:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise MachineError(
-                    f"{folder}: another process executes this well. Wait for it, or end it, and run again."
-                ) from None
+                if time.monotonic() >= until:
+                    raise MachineError(
+                        f"{folder}: another process executes this well. Wait for it, or end it, and run again."
+                    ) from None
+                if not told:
+                    _log.warning("%s: another process executes this well. Waiting for it.", folder)
+                    told = True
+                time.sleep(_POLL_SECONDS)
+                continue
             try:
                 same = os.path.samestat(os.fstat(file.fileno()), (folder / _NAME).stat())
             except FileNotFoundError:

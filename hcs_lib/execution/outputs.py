@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.contexts.plans import Passed, StepPlan, ZarrStore
 from hcs_lib.contexts.receipts import Output, Receipt
 from hcs_lib.core.canonical import digest_tree
-from hcs_lib.core.domains import AXES, Coordinates, Domain, Site
+from hcs_lib.core.domains import Coordinates, Site
 from hcs_lib.core.errors import DataError, MachineError
 from hcs_lib.execution.passing import passed_on
 from hcs_lib.storage.images import add_labels, label_names
@@ -36,28 +36,12 @@ class Staging:
         self._old = folder / "old"
         self._made: dict[str, tuple[str, str]] = {}
 
-    def write_site(
-        self, store: ZarrStore, site: Site | None, domain: Domain, plane: Callable[[Coordinates], Any]
-    ) -> None:
-        """Write the image or label image of one site (None: of all sites merged).
-
-        Parameters
-        ----------
-        store, site, domain
-            Where it goes, and the coordinates whose planes make it up.
-        plane
-            Gives the plane (y, x) at each of them.
-
-        Raises
-        ------
-        DataError
-            Where the pixels are not of the shape or dtype that was planned.
-        """
+    def write_site(self, store: ZarrStore, site: Site | None, array: Array) -> None:
+        """Write the image or label image of one site (None: of all sites merged), as planned in its store."""
         from hcs_lib.storage.images import write_image, write_labels
 
         field = MERGED if site is None else str(site)
         path = f"{store.path}/{store.groups[field]}"
-        array = _assemble(store.array, domain.replace(site=(site,)), plane)
         translation = self._translation(site, store.array)
         if store.label is None:
             context = self._context
@@ -85,9 +69,9 @@ class Staging:
 
     def pass_on(self, passed: Passed, number: int, value: Any) -> None:
         """Stage a value that later stages take, by its number in the domain of such values."""
-        store = self._new / work_path(passed.stage, passed.axis_id)
         from hcs_lib.arrays.convert import all_to
 
+        store = self._new / work_path(passed.stage, passed.axis_id)
         write_value(store / value_path(passed.step_name, passed.name, number), all_to(value, "numpy"))
 
     def finish_work(self, left_out: Mapping[Site, str]) -> None:
@@ -103,8 +87,8 @@ class Staging:
             self._made = {
                 path: made for path, made in self._made.items() if path != group and not path.startswith(f"{group}/")
             }
-        for plan in self._context.step_plans:
-            for passed, number, _ in passed_on(self._context, plan, site):
+        for passed, number, at in passed_on(self._context):
+            if at.site == site:
                 store = self._new / work_path(passed.stage, passed.axis_id)
                 shutil.rmtree(store / value_path(passed.step_name, passed.name, number), ignore_errors=True)
 
@@ -212,48 +196,6 @@ def remove(results: Path, paths: Iterable[str]) -> None:
             shutil.rmtree(target)
         else:
             target.unlink(missing_ok=True)
-
-
-def _assemble(spec: ArraySpec, domain: Domain, plane: Callable[[Coordinates], Any]) -> Array:
-    import numpy as np
-
-    from hcs_lib.arrays.convert import to
-
-    names = {"t": "t", "c": "channel", "z": "z"}
-    sizes = {axis: len(domain.values(names[axis])) for axis in "tcz"}
-    planned = dict(zip(spec.axes, spec.shape, strict=True))
-    if any(sizes[axis] != planned.get(axis, 1) for axis in "tcz"):
-        raise DataError(f"there are {sizes} planes along t, c, z, planned are {planned}.", kind="output")
-    array = np.empty(spec.shape, spec.dtype)
-    index = {axis: {value: number for number, value in enumerate(domain.values(axis))} for axis in AXES}
-    for at in domain:
-        position = tuple(index[names[axis]][getattr(at, names[axis])] for axis in spec.axes[:-2])
-        array[position] = _exactly(to(plane(at), "numpy"), spec)
-    return array
-
-
-def _exactly(plane: Array, spec: ArraySpec) -> Array:
-    """Return a plane in the planned dtype: its values unchanged, or an error."""
-    import numpy as np
-
-    if plane.shape != spec.shape[-2:]:
-        raise DataError(
-            f"the image has {' × '.join(map(str, plane.shape))} pixels, "
-            f"planned are {' × '.join(map(str, spec.shape[-2:]))}.",
-            kind="output",
-        )
-    if plane.dtype.name == spec.dtype:
-        return plane
-    with np.errstate(invalid="ignore", over="ignore"):
-        cast = plane.astype(spec.dtype)
-    if not np.can_cast(plane.dtype, spec.dtype, "safe") and not np.array_equal(
-        cast.astype(plane.dtype), plane, equal_nan=plane.dtype.kind == "f"
-    ):
-        raise DataError(
-            f"the image is of {plane.dtype.name}, and its values do not fit into the {spec.dtype} that was planned.",
-            kind="output",
-        )
-    return cast
 
 
 def _concatenate(

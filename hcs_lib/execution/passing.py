@@ -9,6 +9,7 @@ from typing import Any
 from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.contexts.plans import Passed
 from hcs_lib.core.domains import Coordinates, Domain, Site, key_of
+from hcs_lib.execution.values import Value
 from hcs_lib.storage.work import read_left_out, read_value, value_path, work_path
 
 
@@ -21,31 +22,32 @@ class Taken:
     """What a stage takes from earlier ones."""
 
     def __init__(self, takes: Sequence[Passed], results: Path) -> None:
-        self._takes = {(passed.step_index, passed.name): passed for passed in takes}
+        self._takes: dict[tuple[int | None, str | None], Passed] = {
+            (passed.step_index, passed.name): passed for passed in takes
+        }
         self._numbers = {key: numbers(passed.domain) for key, passed in self._takes.items()}
         self._results = results
 
-    def __contains__(self, key: tuple[int, str | None]) -> bool:
-        return key in self._takes
-
-    def domain(self, step: int, name: str | None) -> Domain:
-        """Return where the values of a name stand (None: the images of the step)."""
-        domain: Domain = self._takes[step, name].domain
-        return domain
-
-    def read(self, step: int, name: str | None, at: Coordinates) -> Any:
-        """Return the value that belongs to some coordinates."""
+    def read(self, value: Value) -> Any:
+        """Read a value."""
         from hcs_lib.storage.images import read_plane
 
-        passed = self._takes[step, name]
-        store = passed.store
+        passed = self._takes[value.step, value.name]
+        store, domain = passed.store, passed.domain
         if store is None:
-            number = self._numbers[step, name][key_of(passed.domain, at)]
+            number = self._numbers[value.step, value.name][value.at]
             folder = self._results / work_path(passed.stage, passed.axis_id)
-            return read_value(folder / value_path(passed.step_name, name, number))
-        field = "all" if passed.domain.site == (None,) else str(at.site)
+            return read_value(folder / value_path(passed.step_name, passed.name, number))
+
+        def number_of(axis: str) -> int:
+            # An axis with a single value serves all of them, and the value does not say which.
+            values = domain.values(axis)
+            return values.index(getattr(value.at, axis)) if len(values) > 1 else 0
+
+        site = domain.site[number_of("site")]
+        field = "all" if site is None else str(site)
         axes = {"t": "t", "c": "channel", "z": "z"}
-        place = tuple(passed.domain.values(axes[axis]).index(getattr(at, axes[axis])) for axis in store.array.axes[:-2])
+        place = tuple(number_of(axes[axis]) for axis in store.array.axes[:-2])
         return read_plane(self._results / store.path / store.groups[field], place, store.label)
 
 
@@ -63,10 +65,9 @@ def left_out_before(context: FrozenContext, results: Path) -> dict[Site, str]:
     return found
 
 
-def passed_on(context: FrozenContext, step: int, site: Site | None) -> Iterator[tuple[Passed, int, Coordinates]]:
-    """Yield what a step passes on of one site (None: of all), where it is not written anyhow, with its number."""
+def passed_on(context: FrozenContext) -> Iterator[tuple[Passed, int, Coordinates]]:
+    """Yield what a stage passes on, where it is not written anyhow, with its number."""
     for passed in context.passes:
-        if passed.step_index == step and passed.store is None:
+        if passed.store is None:
             for number, at in enumerate(passed.domain):
-                if site is None or at.site == site:
-                    yield passed, number, at
+                yield passed, number, at

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hcs_lib.contexts.context import BadPlane, FrozenContext, PlaneRef
 from hcs_lib.core.domains import Coordinates, Site
@@ -24,14 +24,15 @@ _MEND = (
 )
 
 
-class Planes:
-    """Reads the raw planes that a context names, each once as long as its site is being worked on.
+class Plane(NamedTuple):
+    """Pixels (y, x), and the SHA-256 of their bytes."""
 
-    Attributes
-    ----------
-    hashes
-        `file#page` of every plane read → SHA-256 of the bytes of its pixels.
-    """
+    pixels: Array
+    sha256: str
+
+
+class Planes:
+    """Reads the raw planes that a context names, and checks them."""
 
     def __init__(self, context: FrozenContext, raw: Path) -> None:
         if context.planes and not raw.is_dir():
@@ -39,16 +40,15 @@ class Planes:
         self._context = context
         self._raw = raw
         self._refs = {Coordinates(ref.site, ref.channel, ref.z, ref.t): ref for ref in context.planes}
-        self._held: dict[Coordinates, Array] = {}
         self._seen: set[str] = set()
-        self.hashes: dict[str, str] = {}
 
-    def of_site(self, site: Site) -> tuple[PlaneRef, ...]:
-        """Return the planes of a site that the context names."""
-        return tuple(ref for ref in self._context.planes if ref.site == site)
+    def name(self, coordinates: Coordinates) -> str:
+        """Return what a receipt calls a plane: `file#page`."""
+        ref = self._refs[coordinates]
+        return f"{ref.file}#{ref.page}"
 
-    def read(self, coordinates: Coordinates) -> Array:
-        """Return the pixels (y, x) of a plane.
+    def read(self, coordinates: Coordinates) -> Plane:
+        """Read a plane.
 
         Raises
         ------
@@ -57,19 +57,11 @@ class Planes:
         MachineError
             Where the raw plate cannot be reached, or holds none of the well's files.
         """
-        if coordinates not in self._held:
-            self._held[coordinates] = self._load(self._refs[coordinates])
-        return self._held[coordinates]
-
-    def release(self, site: Site | None = None) -> None:
-        """Forget the pixels of a site, or of all."""
-        self._held = {at: plane for at, plane in self._held.items() if site is not None and at.site != site}
-
-    def _load(self, ref: PlaneRef) -> Array:
         import numpy as np
 
         from hcs_lib.plates.reading import read_plane
 
+        ref = self._refs[coordinates]
         if ref.file not in self._seen:
             self._check_file(ref)
             self._seen.add(ref.file)
@@ -85,8 +77,7 @@ class Planes:
                 f"rest of the plate. {_CHANGED}",
             )
         plane = np.ascontiguousarray(plane)
-        self.hashes[f"{ref.file}#{ref.page}"] = hashlib.sha256(plane.data).hexdigest()
-        return plane
+        return Plane(plane, hashlib.sha256(plane.data).hexdigest())
 
     def _check_file(self, ref: PlaneRef) -> None:
         path = self._raw / ref.file

@@ -1,21 +1,24 @@
-"""One step of one well: its calls, from stacked planes to checked results."""
+"""One call of a step: from planes to checked results."""
 
 from __future__ import annotations
 
 import errno
+import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hcs_lib.contexts.plans import Chain, FunctionCall, StepPlan
+from hcs_lib.contexts.plans import Chain, FunctionCall, LinkedInput, StepPlan
 from hcs_lib.core.declare import ProcessingContract
 from hcs_lib.core.domains import Coordinates, Site
 from hcs_lib.core.errors import DataError, MachineError
 from hcs_lib.execution.arguments import plain_arguments
+from hcs_lib.execution.inputs import Inputs
 from hcs_lib.execution.patterns import prepare_patterns_and_functions
-from hcs_lib.execution.planes import Planes
-from hcs_lib.execution.values import Values, name_of_images
+from hcs_lib.execution.values import Value, Wiring, keeps_stack, name_of_images, planes_given
 from hcs_lib.registry.entry import refused_dtype
 
 if TYPE_CHECKING:
@@ -29,69 +32,80 @@ _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, e
 """Errors of the system that say nothing about the data."""
 
 
-class StepResult(NamedTuple):
-    """What a step left beside its values: objects counted by label name and site (None: merged), and warnings."""
+class CallResult(NamedTuple):
+    """What one call gave: values, objects counted by label name and site (None: merged), and warnings."""
 
+    values: dict[Value, Any]
     counts: dict[tuple[str, Site | None], int]
     warnings: tuple[str, ...]
 
 
 class Steps:
-    """Runs steps of one well on its planes and values."""
+    """Runs the calls of steps of one well."""
 
-    def __init__(self, planes: Planes, values: Values, functions: Mapping[str, BoundFunction], results: Path) -> None:
-        self._planes = planes
-        self._values = values
+    def __init__(self, wiring: Wiring, functions: Mapping[str, BoundFunction], results: Path) -> None:
+        self._wiring = wiring
         self._functions = functions
         self._results = results
 
-    def run(self, plan: StepPlan, calls: Sequence[Coordinates]) -> StepResult:
-        """Run a step for some of its calls, and keep what it gives.
+    def run(
+        self, plan: StepPlan, at: Coordinates, held: MutableMapping[Value, Any], last: Collection[Value] = ()
+    ) -> CallResult:
+        """Run a step for one of its calls.
+
+        Parameters
+        ----------
+        plan, at
+            The step and where it is called.
+        held
+            Values that it takes some of. Those of `last` may be gone afterwards.
+        last
+            What nobody needs any more: functions get it as it is, and copies of the rest, which they may write into.
 
         Raises
         ------
         DataError
-            Where a plane is bad, a function raises, or gives what the plan does not expect.
+            Where a function raises, or gives what the plan does not expect.
         MachineError, MemoryError
             Where the machine fails.
         """
-        counts: dict[tuple[str, Site | None], int] = {}
-        heard: dict[str, None] = {}
-        for group in prepare_patterns_and_functions(plan, calls):
-            for at in group.calls:
-                image = self._input(plan, at)
-                try:
-                    with warnings.catch_warnings(record=True) as caught:
-                        warnings.simplefilter("always")
-                        result, specials, shape = self._chain(plan, group.chain, image, at)
-                    heard |= {f"step {plan.step_name}: {warning.message}": None for warning in caught}
-                    self._keep(plan, at, result, specials, shape, counts)
-                except DataError as error:
-                    raise DataError(
-                        f"step {plan.step_name}{_at(at)}: {error}", kind=error.kind, site=at.site, step=plan.step_name
-                    ) from None
-        return StepResult(counts, tuple(heard))
+        (group,) = prepare_patterns_and_functions(plan, [at])
+        chain = group.chain
+        images = self._wiring.images(plan, at)
+        uses = Counter(images)
+        for call in chain:
+            for parameter in call.special_inputs:
+                for link in _links(plan, call, parameter).values():
+                    uses.update(self._wiring.linked(plan, link, at))
+        inputs = Inputs(held, frozenset(value for value in last if uses[value] == 1))
+        result = CallResult({}, {}, ())
+        try:
+            with _hearing() as heard:
+                # Not in a variable of its own: what goes in is free once the first function gave something else.
+                image, specials, shape = self._chain(plan, chain, self._input(plan, chain, images, inputs), at, inputs)
+            self._keep(plan, at, image, specials, shape, result)
+        except DataError as error:
+            raise DataError(
+                f"step {plan.step_name}{_at(at)}: {error}", kind=error.kind, site=at.site, step=plan.step_name
+            ) from None
+        return result._replace(warnings=tuple(f"step {plan.step_name}: {text}" for text in heard))
 
-    def _input(self, plan: StepPlan, at: Coordinates) -> Any:
+    def _input(self, plan: StepPlan, chain: Chain, images: list[Value], inputs: Inputs) -> Any:
         if plan.stack is None:
-            return _own(self._plane(plan, at))
-        import numpy as np
-
-        from hcs_lib.arrays.convert import to
-
-        along = [at._replace(**{plan.stack: value}) for value in plan.domain.values(plan.stack)]
-        return np.stack([to(self._plane(plan, where), "numpy") for where in along])
-
-    def _plane(self, plan: StepPlan, at: Coordinates) -> Any:
-        return self._planes.read(at) if plan.input is None else self._values.image(plan.input, at)
+            return inputs.take(images[0])
+        first = chain[0]
+        if first.memory_type != "numpy" and inputs.memory_types(images) == {first.memory_type}:
+            # Planes that lie on the device already are stacked there.
+            return self._functions[first.call].registry.stack([inputs.take(value) for value in images])
+        return inputs.stacked(images)
 
     def _chain(
-        self, plan: StepPlan, chain: Chain, image: Any, at: Coordinates
+        self, plan: StepPlan, chain: Chain, image: Any, at: Coordinates, inputs: Inputs
     ) -> tuple[Any, dict[str, Any], tuple[int, ...]]:
         """Return the result, special outputs, and the sides (y, x) of what the last function was given."""
         specials: dict[str, Any] = {}
         for call in chain:
-            given = {parameter: self._special(plan, call, parameter, at) for parameter in call.special_inputs}
+            given = {parameter: self._special(plan, call, parameter, at, inputs) for parameter in call.special_inputs}
             shape = image.shape[-2:]
             image = self._call(call, image, {**plain_arguments(call.args, self._results), **given})
             if call.special_outputs:
@@ -136,12 +150,13 @@ class Steps:
             # Whatever a function raises on these pixels is a result: it is recorded, and the other wells go on.
             raise DataError(f"{call.call} raised {type(error).__name__}: {error}") from error
 
-    def _special(self, plan: StepPlan, call: FunctionCall, parameter: str, at: Coordinates) -> Any:
-        links = {link.name: link for link in plan.special_inputs[parameter]}
-        names = call.special_inputs[parameter]
-        if isinstance(names, str):
-            return _own(self._values.linked(links[names], plan, at))
-        return {name: _own(self._values.linked(links[name], plan, at)) for name in names}
+    def _special(self, plan: StepPlan, call: FunctionCall, parameter: str, at: Coordinates, inputs: Inputs) -> Any:
+        found = {}
+        for name, link in _links(plan, call, parameter).items():
+            values = self._wiring.linked(plan, link, at)
+            stacked = self._wiring.is_stacked(plan, link)
+            found[name] = inputs.joined(values) if stacked else inputs.take(values[0])
+        return next(iter(found.values())) if isinstance(call.special_inputs[parameter], str) else found
 
     def _keep(
         self,
@@ -150,42 +165,61 @@ class Steps:
         result: Any,
         specials: Mapping[str, Any],
         shape: tuple[int, ...],
-        counts: dict[tuple[str, Site | None], int],
+        kept: CallResult,
     ) -> None:
         for slot, name in plan.special_outputs.items():
             if slot in specials:
                 value = specials[slot]
                 if slot == "labels":
                     value = _as_labels(value, shape)
-                    _count(counts, name, at, value)
-                self._values.add_named(plan.step_index, name, at, _as_table(value) if slot == "table" else value)
+                    _count(kept.counts, name, at, value)
+                value = _as_table(value) if slot == "table" else _apart(value, result)
+                kept.values[self._wiring.named(plan.step_index, name, at)] = value
             elif slot == "table":
-                self._values.add_named(plan.step_index, name, at, _as_table(result))
+                kept.values[self._wiring.named(plan.step_index, name, at)] = _as_table(result)
         if plan.returns not in ("image", "labels", "mask"):
             return
         images = name_of_images(plan)
         for where, plane in _planes_of(plan, at, result):
             if plan.returns == "labels":
                 plane = _as_labels(plane, shape)
-            self._values.add_image(plan.step_index, where, plane)
-            if images is not None:
-                self._values.add_named(plan.step_index, images, where, plane)
-                if plan.returns == "labels":
-                    _count(counts, images, where, plane)
+                if images is not None:
+                    _count(kept.counts, images, where, plane)
+            kept.values[self._wiring.image(plan.step_index, where)] = plane
+
+
+@contextmanager
+def _hearing() -> Iterator[dict[str, None]]:
+    """Collect what functions warn of, in this thread; another one reads planes meanwhile."""
+    heard: dict[str, None] = {}
+    own = threading.get_ident()
+
+    def hear(message: Warning | str, *_: Any, **__: Any) -> None:
+        if threading.get_ident() == own:
+            heard[str(message)] = None
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = hear
+        yield heard
+
+
+def _links(plan: StepPlan, call: FunctionCall, parameter: str) -> dict[str, LinkedInput]:
+    """Return what is linked to a parameter of a function, by name, in the order in which it gets it."""
+    links = {link.name: link for link in plan.special_inputs[parameter]}
+    names = call.special_inputs[parameter]
+    return {name: links[name] for name in ([names] if isinstance(names, str) else names)}
 
 
 def _planes_of(plan: StepPlan, at: Coordinates, result: Any) -> list[tuple[Coordinates, Any]]:
     """Cut what a call gave into planes: one, or one for each value of the axis that it stacked and kept."""
-    values = () if plan.stack is None else plan.output_domain.values(plan.stack)
-    volume = values not in ((), (None,))
+    where = planes_given(plan, at)
+    volume = keeps_stack(plan)
     shape = getattr(result, "shape", None)
-    if shape is None or len(shape) != 2 + volume or (volume and shape[0] != len(values)):
-        expected = f"a stack of {len(values)} planes" if volume else "a plane (y, x)"
+    if shape is None or len(shape) != 2 + volume or (volume and shape[0] != len(where)):
+        expected = f"a stack of {len(where)} planes" if volume else "a plane (y, x)"
         raise DataError(f"the functions returned {_describe(result)}, expected {expected}.", kind="output")
-    if not volume:
-        return [(at, result)]
-    assert plan.stack is not None
-    return [(at._replace(**{plan.stack: value}), result[number]) for number, value in enumerate(values)]
+    return [(one, result[number]) for number, one in enumerate(where)] if volume else [(at, result)]
 
 
 def _as_labels(labels: Any, shape: tuple[int, ...]) -> Array:
@@ -225,11 +259,11 @@ def _count(counts: dict[tuple[str, Site | None], int], name: str, at: Coordinate
     counts[name, at.site] = counts.get((name, at.site), 0) + len(objects)
 
 
-def _own(value: Any) -> Any:
-    """Return a copy of an array: a function may write into what it is given, and others still need it."""
-    from hcs_lib.arrays.memory import copy_of, is_array
+def _apart(value: Any, result: Any) -> Any:
+    """Return a special output in memory of its own: what becomes of the result must not change it."""
+    from hcs_lib.arrays.memory import copy_of, is_array, shares_memory
 
-    return copy_of(value) if is_array(value) else value
+    return copy_of(value) if is_array(value) and is_array(result) and shares_memory(value, result) else value
 
 
 def _at(at: Coordinates) -> str:

@@ -1,19 +1,36 @@
-"""Images and named values of a well between its steps, held as long as a later step needs them."""
+"""The values that travel between the calls of a well: which of them a call takes, and which it gives."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from hcs_lib.contexts.plans import LinkedInput, StepPlan
-from hcs_lib.core.domains import Coordinates, Domain, Site, key_of
-from hcs_lib.execution.passing import Taken
+from hcs_lib.contexts.plans import LinkedInput, Passed, StepPlan
+from hcs_lib.core.domains import Coordinates, Domain, key_of
+
+
+class Value(NamedTuple):
+    """A plane, or a value of some name. Where two calls mean the same, they name it alike.
+
+    Attributes
+    ----------
+    step
+        The step that gives it; None: a raw plane.
+    name
+        None: an image of the step.
+    at
+        Where it stands; axes on which its step has a single value are None, so that it serves all of them.
+    """
+
+    step: int | None
+    name: str | None
+    at: Coordinates
 
 
 def named_domain(plan: StepPlan, name: str) -> Domain:
     """Return where the values of one name stand: planes for the step's own images or labels, else its calls."""
     own = name == name_of_images(plan)
-    domain: Domain = plan.output_domain if own else plan.domain.without(plan.stack)
+    domain: Domain = plan.output_domain if own else calls_of(plan)
     return domain
 
 
@@ -23,95 +40,83 @@ def name_of_images(plan: StepPlan) -> str | None:
     return name
 
 
-class Values:
-    """What the steps of one well gave so far, and what it takes from the stages before."""
+def calls_of(plan: StepPlan) -> Domain:
+    """Return where a step is called: its domain without the axis that it stacks."""
+    domain: Domain = plan.domain.without(plan.stack)
+    return domain
 
-    def __init__(self, plans: Mapping[int, StepPlan], taken: Taken) -> None:
+
+class Wiring:
+    """Which values the calls of one well take and give. `takes` is what comes from the stages before."""
+
+    def __init__(self, plans: Mapping[int, StepPlan], takes: Sequence[Passed] = ()) -> None:
         self._plans = plans
-        self._taken = taken
-        self._images: dict[int, dict[Coordinates, Any]] = {}
-        self._named: dict[tuple[int, str], dict[Coordinates, Any]] = {}
-        self._last_use = {index: index for index in plans}
-        for index, plan in plans.items():
-            links = [link.producer for linked in plan.special_inputs.values() for link in linked]
-            for producer in (*links, *(() if plan.input is None else (plan.input,))):
-                self._last_use[producer] = max(index, self._last_use.get(producer, producer))
+        self._taken: dict[tuple[int, str | None], Domain] = {
+            (passed.step_index, passed.name): passed.domain for passed in takes
+        }
 
-    def add_image(self, step: int, at: Coordinates, plane: Any) -> None:
-        """Keep a plane that a step gave."""
-        self._images.setdefault(step, {})[at] = plane
+    def image(self, step: int | None, at: Coordinates) -> Value:
+        """Name a plane of a step, or (None) a raw one."""
+        if step is None:
+            return Value(None, None, at)
+        domain = self._taken.get((step, None)) or self._plans[step].output_domain
+        return Value(step, None, key_of(domain, at))
 
-    def image(self, step: int, at: Coordinates) -> Any:
-        """Return a plane of an earlier step."""
-        held = self._images.setdefault(step, {})
-        if at not in held and (step, None) in self._taken:
-            held[at] = self._taken.read(step, None, at)
-        return held[at]
-
-    def add_named(self, step: int, name: str, at: Coordinates, value: Any) -> None:
-        """Keep a named value that a call at `at` gave."""
-        key = key_of(named_domain(self._plans[step], name), at)
-        self._named.setdefault((step, name), {})[key] = value
-
-    def named(self, step: int, name: str, at: Coordinates) -> Any:
-        """Return the named value which belongs to the coordinates `at`."""
-        held = self._named.setdefault((step, name), {})
-        key = key_of(self._domain(step, name), at)
-        if key not in held and (step, name) in self._taken:
-            held[key] = self._taken.read(step, name, at)
-        return held[key]
-
-    def in_order(self, step: int, name: str) -> Iterator[tuple[Coordinates, Any]]:
-        """Yield the coordinates of calls and what they gave, in the order of the step's domain."""
-        domain = named_domain(self._plans[step], name)
-        held = self._named.get((step, name), {})
-        for at in domain:
-            key = key_of(domain, at)
-            if key in held:
-                yield at, held[key]
-
-    def linked(self, link: LinkedInput, plan: StepPlan, at: Coordinates) -> Any:
-        """Return what a call at `at` receives for a linked input: one value, or those along the axis it stacks."""
-        domain = self._domain(link.producer, link.name)
-        axis = plan.stack
-        if axis is None or len(domain.values(axis)) <= 1:
-            return self.named(link.producer, link.name, at)
-        along = [
-            self.named(link.producer, link.name, at._replace(**{axis: value})) for value in plan.domain.values(axis)
-        ]
-        return _stack(along)
-
-    def _domain(self, step: int, name: str) -> Domain:
+    def named(self, step: int, name: str, at: Coordinates) -> Value:
+        """Name the value which belongs to the coordinates `at`."""
         if (step, name) in self._taken:
-            return self._taken.domain(step, name)
-        return named_domain(self._plans[step], name)
+            return Value(step, name, key_of(self._taken[step, name], at))
+        if name == name_of_images(self._plans[step]):
+            return self.image(step, at)
+        return Value(step, name, key_of(calls_of(self._plans[step]), at))
 
-    def release(self, done: int, site: Site | None) -> None:
-        """Forget what no step after `done` needs: of one site, or (None) of all and of the whole well."""
-        for step, last in self._last_use.items():
-            if last <= done:
-                self._forget(step, site)
+    def passed(self, passed: Passed, at: Coordinates) -> Value:
+        """Name a value that passes from stage to stage."""
+        if passed.name is None:
+            return self.image(passed.step_index, at)
+        return self.named(passed.step_index, passed.name, at)
 
-    def drop_site(self, site: Site) -> None:
-        """Forget everything of a site that is left out."""
-        for held in (*self._images.values(), *self._named.values()):
-            for at in [at for at in held if at.site == site]:
-                del held[at]
+    def images(self, plan: StepPlan, at: Coordinates) -> list[Value]:
+        """Name the planes that a call at `at` works on: one, or those along the axis that it stacks."""
+        return [self.image(plan.input, where) for where in _along(plan, at)]
 
-    def _forget(self, step: int, site: Site | None) -> None:
-        # Tables stay until the well is done: they are small, and written whole.
-        table = self._plans[step].table if step in self._plans else None
-        kept = table.name if table else None
-        held = [self._images.get(step, {})]
-        held += [named for (producer, name), named in self._named.items() if producer == step and name != kept]
-        for store in held:
-            for at in [at for at in store if site is None or at.site == site]:
-                del store[at]
+    def linked(self, plan: StepPlan, link: LinkedInput, at: Coordinates) -> list[Value]:
+        """Name what a call receives for a linked input: one value, or those along the axis that it stacks."""
+        where = _along(plan, at) if self.is_stacked(plan, link) else [at]
+        return [self.named(link.producer, link.name, one) for one in where]
+
+    def is_stacked(self, plan: StepPlan, link: LinkedInput) -> bool:
+        """Tell whether a linked input is one value for each plane that a call stacks."""
+        return plan.stack is not None and len(self._domain(link).values(plan.stack)) > 1
+
+    def given(self, plan: StepPlan, at: Coordinates) -> Iterator[Value]:
+        """Name all that a call at `at` gives."""
+        if plan.returns in ("image", "labels", "mask"):
+            for where in planes_given(plan, at):
+                yield self.image(plan.step_index, where)
+        for name in plan.special_outputs.values():
+            if name != name_of_images(plan):
+                yield self.named(plan.step_index, name, at)
+
+    def _domain(self, link: LinkedInput) -> Domain:
+        taken = self._taken.get((link.producer, link.name))
+        return taken or named_domain(self._plans[link.producer], link.name)
 
 
-def _stack(values: list[Any]) -> Any:
-    import numpy as np
+def planes_given(plan: StepPlan, at: Coordinates) -> list[Coordinates]:
+    """Return where the planes stand that a call gives: one, or one for each value of an axis it stacks and keeps."""
+    if not keeps_stack(plan):
+        return [at]
+    assert plan.stack is not None
+    return [at._replace(**{plan.stack: value}) for value in plan.output_domain.values(plan.stack)]
 
-    if all(isinstance(value, np.ndarray) for value in values):
-        return np.stack(values)
-    return values
+
+def keeps_stack(plan: StepPlan) -> bool:
+    """Tell whether the axis that a step stacks is still there in what it gives."""
+    return plan.stack is not None and plan.output_domain.values(plan.stack) != (None,)
+
+
+def _along(plan: StepPlan, at: Coordinates) -> list[Coordinates]:
+    if plan.stack is None:
+        return [at]
+    return [at._replace(**{plan.stack: value}) for value in plan.domain.values(plan.stack)]

@@ -1,83 +1,86 @@
-"""One well: its steps in blocks, so that memory follows what a step stacks."""
+"""One well: its calls in order, from planes to staged outputs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from hcs_lib.contexts.context import FrozenContext
-from hcs_lib.contexts.plans import StepPlan
+from hcs_lib.contexts.plans import Passed, StepPlan
 from hcs_lib.contexts.receipts import SiteRecord
-from hcs_lib.core.domains import Coordinates, Domain, Site
+from hcs_lib.core.domains import Coordinates, Site
 from hcs_lib.core.errors import DataError
+from hcs_lib.execution.images import Images
+from hcs_lib.execution.order import Task, tasks_of
 from hcs_lib.execution.outputs import Staging
-from hcs_lib.execution.passing import Taken, left_out_before, passed_on
-from hcs_lib.execution.planes import Planes, left_out
+from hcs_lib.execution.passing import left_out_before, passed_on
+from hcs_lib.execution.planes import left_out
+from hcs_lib.execution.reading import Reading
 from hcs_lib.execution.steps import Steps
-from hcs_lib.execution.values import Values
+from hcs_lib.execution.values import Value, Wiring, calls_of
 
 if TYPE_CHECKING:
     from hcs_lib.registry.service import BoundFunction
 
 
-def blocks(plans: Mapping[int, StepPlan]) -> Iterator[tuple[bool, list[StepPlan]]]:
-    """Yield consecutive steps that run site by site (True), or once for all sites (False)."""
-    block: list[StepPlan] = []
-    by_site = True
-    for index in sorted(plans):
-        plan = plans[index]
-        alone = plan.stack != "site" and plan.domain.site != (None,)
-        if block and alone != by_site:
-            yield by_site, block
-            block = []
-        by_site = alone
-        block.append(plan)
-    if block:
-        yield by_site, block
-
-
 class WellRun:
-    """The execution of one context, from planes to staged outputs.
+    """The execution of one context.
+
+    Nothing is held longer than a later task needs it; tables are, which are small and written whole.
+
+    Parameters
+    ----------
+    context, raw, results
+        The well, the raw plate, and the results of its plate.
+    reader
+        One thread, which reads ahead.
 
     Attributes
     ----------
+    reading
+        What reads for it, and knows the hashes of the planes.
     seconds
-        Wall seconds by step name; `(raw)` for writing the raw planes, `(tables)` for writing tables.
+        Wall seconds of calls by step name, and of `(reading)`: waiting for what is read, `(writing)`: images and
+        what later stages take, `(tables)`.
     warnings
         What functions warned of.
     """
 
-    def __init__(
-        self,
-        context: FrozenContext,
-        raw: Path,
-        results: Path,
-        staging: Staging,
-        functions: Mapping[str, BoundFunction],
-    ) -> None:
+    def __init__(self, context: FrozenContext, raw: Path, results: Path, reader: Executor) -> None:
         self._context = context
         self._plans: Mapping[int, StepPlan] = context.step_plans
-        self._staging = staging
-        self._planes = Planes(context, raw)
-        self._values = Values(self._plans, Taken(context.takes, results))
         self._results = results
-        self._steps = Steps(self._planes, self._values, functions, results)
+        self._wiring = Wiring(self._plans, context.takes)
+        self._images = Images(context, self._wiring)
+        self._tasks = tasks_of(context, self._wiring, self._images.raw)
+        self.reading = Reading(context, raw, results, self._tasks, reader)
+        self._passes = self._what_passes()
+        self._tables = self._table_values()
+        self._staging: Staging
+        self._held: dict[Value, Any] = {}
+        self._rows: dict[Value, Any] = {}
         self._counts: dict[tuple[str, Site | None], int] = {}
         self._left_out: dict[Site, str] = {}
-        self._raw_written: set[Site] = set()
         self.seconds: dict[str, float] = {}
         self.warnings: dict[str, None] = {}
 
-    @property
-    def hashes(self) -> dict[str, str]:
-        """`file#page` of every plane read → SHA-256 of its pixels."""
-        return self._planes.hashes
+    def run(
+        self, staging: Staging, functions: Mapping[str, BoundFunction], then: Callable[[], None] | None = None
+    ) -> None:
+        """Run all calls and stage all outputs.
 
-    def run(self) -> None:
-        """Run all steps and stage all outputs.
+        Parameters
+        ----------
+        staging
+            Takes the outputs.
+        functions
+            By their ids.
+        then
+            Called when the last plane of the well was read: time to begin with another well.
 
         Raises
         ------
@@ -86,24 +89,29 @@ class WellRun:
         MachineError, MemoryError, OSError
             Where the machine fails.
         """
+        self._staging = staging
         self._left_out = left_out_before(self._context, self._results) | left_out(self._context)
         self._check_left()
-        for by_site, block in blocks(self._plans):
-            if by_site:
-                for site in self._sites():
-                    self._run_site(site, block)
-            else:
-                for plan in block:
-                    self._run_whole(plan)
-            self._values.release(block[-1].step_index, None)
-            self._planes.release()
-        for site in self._sites():
-            with self._site(site):
-                self._write_raw(site)
+        steps = Steps(self._wiring, functions, self._results)
+        for task in self._tasks:
+            if task.at.site in self._left_out:
+                continue
+            with self._policy(task.at.site):
+                self._check_complete(task)
+                self._read(task, then)
+                result = self._call(task, steps)
+                for value in task.last:
+                    self._held.pop(value, None)
+                for value, content in result.items():
+                    self._write(value, content)
+                    if value not in task.last:
+                        self._held[value] = content
+                    if value in self._tables:
+                        self._rows[value] = content
         with self._timed("(tables)"):
             for index, plan in self._plans.items():
                 if plan.table is not None:
-                    self._staging.write_table(plan, self._values.in_order(index, plan.table.name))
+                    self._staging.write_table(plan, self._rows_of(index, plan, plan.table.name))
         if self._context.passes:
             self._staging.finish_work(self._left_out)
 
@@ -117,7 +125,7 @@ class WellRun:
                 SiteRecord(
                     site=site,
                     status="skipped" if reason else "done",
-                    planes=0 if reason else len(self._planes.of_site(site)),
+                    planes=0 if reason else sum(ref.site == site for ref in self._context.planes),
                     counts=counts,
                     reason=reason,
                 )
@@ -132,22 +140,58 @@ class WellRun:
                 totals[name] = totals.get(name, 0) + count
         return totals
 
-    def _sites(self) -> list[Site]:
-        return [site for site in sites_of(self._context) if site not in self._left_out]
+    def _read(self, task: Task, then: Callable[[], None] | None) -> None:
+        if not task.reads:
+            return
+        with self._timed("(reading)"):
+            found = dict(self.reading.take(task.reads, then))
+        self._held |= found
+        for value, content in found.items():
+            self._write(value, content)
 
-    def _run_site(self, site: Site, block: list[StepPlan]) -> None:
-        with self._site(site):
-            self._write_raw(site)
-            for plan in block:
-                calls = [at for at in plan.domain.without(plan.stack) if at.site == site]
-                self._run_step(plan, calls)
-                if plan.zarr_store is not None and calls:
-                    self._write(plan, site)
-                self._pass_on(plan, site)
-                self._values.release(plan.step_index, site)
-        self._planes.release(site)
+    def _call(self, task: Task, steps: Steps) -> dict[Value, Any]:
+        if task.step is None:
+            return {}
+        plan = self._plans[task.step]
+        with self._timed(plan.step_name):
+            result = steps.run(plan, task.at, self._held, task.last)
+        self.warnings |= dict.fromkeys(result.warnings)
+        for key, count in result.counts.items():
+            self._counts[key] = self._counts.get(key, 0) + count
+        return result.values
 
-    def _run_whole(self, plan: StepPlan) -> None:
+    def _write(self, value: Value, content: Any) -> None:
+        with self._timed("(writing)"):
+            self._images.put(value, content, self._staging)
+            for passed, number in self._passes.get(value, ()):
+                self._staging.pass_on(passed, number, content)
+
+    def _what_passes(self) -> dict[Value, list[tuple[Passed, int]]]:
+        found: dict[Value, list[tuple[Passed, int]]] = {}
+        for passed, number, at in passed_on(self._context):
+            found.setdefault(self._wiring.passed(passed, at), []).append((passed, number))
+        return found
+
+    def _table_values(self) -> frozenset[Value]:
+        return frozenset(
+            self._wiring.named(index, plan.table.name, at)
+            for index, plan in self._plans.items()
+            if plan.table is not None
+            for at in calls_of(plan)
+        )
+
+    def _rows_of(self, index: int, plan: StepPlan, name: str) -> Iterator[tuple[Coordinates, Any]]:
+        """Yield the coordinates of calls and their tables, in the order of the step's domain."""
+        for at in calls_of(plan):
+            value = self._wiring.named(index, name, at)
+            if value in self._rows:
+                yield at, self._rows[value]
+
+    def _check_complete(self, task: Task) -> None:
+        """Refuse a call that looks at all sites where one of them is left out."""
+        if task.step is None or task.at.site is not None:
+            return
+        plan = self._plans[task.step]
         gone = sorted(set(plan.domain.site) & set(self._left_out))
         if gone:
             raise DataError(
@@ -157,101 +201,36 @@ class WellRun:
                 site=gone[0],
                 step=plan.step_name,
             )
-        with self._all_sites():
-            self._run_step(plan, list(plan.domain.without(plan.stack)))
-        if plan.zarr_store is not None:
-            for site in plan.output_domain.site:
-                self._write(plan, site)
-        self._pass_on(plan, None)
-        self._values.release(plan.step_index, None)
-        self._planes.release()
 
-    def _run_step(self, plan: StepPlan, calls: list[Coordinates]) -> None:
-        with self._timed(plan.step_name):
-            result = self._steps.run(plan, calls)
-        self.warnings |= dict.fromkeys(result.warnings)
-        for key, count in result.counts.items():
-            self._counts[key] = self._counts.get(key, 0) + count
-
-    def _pass_on(self, plan: StepPlan, site: Site | None) -> None:
-        """Stage what later stages take of a step."""
-        with self._timed(plan.step_name):
-            for passed, number, at in passed_on(self._context, plan.step_index, site):
-                if passed.name is None:
-                    value = self._values.image(plan.step_index, at)
-                else:
-                    value = self._values.named(plan.step_index, passed.name, at)
-                self._staging.pass_on(passed, number, value)
-
-    def _write(self, plan: StepPlan, site: Site | None) -> None:
-        store = plan.zarr_store
-        assert store is not None
-        domain: Domain = plan.output_domain
-        label = store.label
-        with self._timed(plan.step_name):
-            try:
-                if label is None or (plan.special_outputs.get("labels") == label and plan.returns == "labels"):
-                    self._staging.write_site(store, site, domain, lambda at: self._values.image(plan.step_index, at))
-                else:
-                    calls = plan.domain.without(plan.stack)
-                    self._staging.write_site(
-                        store, site, calls, lambda at: self._values.named(plan.step_index, label, at)
-                    )
-            except DataError as error:
+    @contextmanager
+    def _policy(self, site: Site | None) -> Iterator[None]:
+        """Where a bad plane shows itself now, leave out what the policy says: its site, where a call is of one."""
+        try:
+            yield
+        except DataError as error:
+            policy = self._context.bad_planes
+            if error.kind != "bad_plane" or policy == "fail":
+                raise
+            if policy == "skip_well" or site is None:
                 raise DataError(
-                    f"step {plan.step_name}: {error}", kind=error.kind, site=site, step=plan.step_name
+                    f"The well is left out (bad_planes: {policy}): {error}",
+                    kind="skipped",
+                    site=error.site,
+                    step=error.step,
                 ) from None
+            self._leave_out(site, str(error))
 
-    def _write_raw(self, site: Site) -> None:
-        store = self._context.raw_store
-        if store is None or site in self._raw_written:
-            return
-        with self._timed("(raw)"):
-            refs = self._planes.of_site(site)
-            domain = Domain(
-                site=(site,),
-                channel=store.array.channels,
-                z=tuple(sorted({ref.z for ref in refs})),
-                t=tuple(sorted({ref.t for ref in refs})),
-            )
-            self._staging.write_site(store, site, domain, self._planes.read)
-        self._raw_written.add(site)
-
-    @contextmanager
-    def _site(self, site: Site) -> Iterator[None]:
-        """Leave a site out where the policy says so and a bad plane of it shows itself now."""
-        if self._context.bad_planes != "skip_site":
-            with self._all_sites():
-                yield
-            return
-        try:
-            yield
-        except DataError as error:
-            if error.kind != "bad_plane":
-                raise
-            self._left_out[site] = str(error)
-            self._values.drop_site(site)
-            self._planes.release(site)
-            self._staging.drop_site(site)
-            self._check_left()
-
-    @contextmanager
-    def _all_sites(self) -> Iterator[None]:
-        """Apply the policy for bad planes where no site can be done without."""
-        try:
-            yield
-        except DataError as error:
-            if error.kind != "bad_plane" or self._context.bad_planes == "fail":
-                raise
-            raise DataError(
-                f"The well is left out (bad_planes: {self._context.bad_planes}): {error}",
-                kind="skipped",
-                site=error.site,
-                step=error.step,
-            ) from None
+    def _leave_out(self, site: Site, reason: str) -> None:
+        self._left_out[site] = reason
+        for store in (self._held, self._rows):
+            for value in [value for value in store if value.at.site == site]:
+                del store[value]
+        self._images.drop_site(site)
+        self._staging.drop_site(site)
+        self._check_left()
 
     def _check_left(self) -> None:
-        if not self._sites():
+        if all(site in self._left_out for site in sites_of(self._context)):
             reasons = "; ".join(self._left_out.values())
             raise DataError(f"All sites of the well are left out (bad_planes: skip_site): {reasons}", kind="skipped")
 

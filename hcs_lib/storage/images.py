@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,8 +139,18 @@ def halve_labels(array: Array) -> Array:
 def _write_levels(folder: Path, spec: ArraySpec, array: Array, halve: Callable[[Array], Array]) -> None:
     for level in range(spec.levels):
         if level:
-            array = halve(array)
+            array = _plane_by_plane(halve, array)
         write_array(folder / str(level), plan_level(spec, level), array)
+
+
+def _plane_by_plane(halve: Callable[[Array], Array], array: Array) -> Array:
+    """Halve the resolution of one plane (y, x) after another: the memory in between is that of one."""
+    import numpy as np
+
+    halved = np.empty((*array.shape[:-2], *(math.ceil(size / 2) for size in array.shape[-2:])), array.dtype)
+    for index in np.ndindex(array.shape[:-2]):
+        halved[index] = halve(array[index])
+    return halved
 
 
 def _windows(spec: ArraySpec, array: Array) -> list[tuple[float, float, float, float]]:

@@ -104,7 +104,9 @@ def test_receipt_says_what_was_read_counted_and_written(bench: Any) -> None:
         ]
         assert output.files == len(files)
         assert output.bytes == sum(file.stat().st_size for file in files)
-    assert set(receipt.seconds) == {"nuclei", "measure", "(raw)", "(tables)"}
+    assert set(receipt.seconds) == {"nuclei", "measure", "(reading)", "(writing)", "(tables)"}
+    assert receipt.bytes_read == sum(file.stat().st_size for file in bench.raw.glob("B02*"))
+    assert receipt.peak_memory_mb > 50
     assert not (bench.results / "work" / "s01-cpu" / "B02").exists()
 
 
@@ -512,5 +514,5 @@ def test_the_engine_is_all_that_executes(bench: Any) -> None:
     loaded = {file for file in done.stdout.split() if not file.endswith("__init__.py")}
     assert {"execution/steps.py", "registry/base.py", "registry/libraries/skimage.py"} <= loaded
     others = {file for file in loaded if not any(PurePosixPath(file).is_relative_to(source) for source in SOURCES)}
-    # Of descriptions beside the pixels; of entries, which are looked up when compiling.
-    assert others == {"plates/metaseries.py", "registry/cache.py", "registry/entry.py"}
+    # Of descriptions beside the pixels; of entries, which are looked up when compiling, or by people.
+    assert others == {"plates/metaseries.py", "registry/cache.py", "registry/entry.py", "registry/search.py"}

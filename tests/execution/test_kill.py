@@ -190,3 +190,79 @@ def test_a_journal_of_another_shape_is_none(tmp_path: Path, journal: str) -> Non
     with in_flight(folder, "x") as deaths:
         assert deaths == 0
     assert not folder.exists()
+
+
+# Executes a manifest, and stops in the middle of its first well until its standard input ends.
+HELD = """
+import sys
+from pathlib import Path
+from hcs_lib.execution.outputs import Staging
+from hcs_lib.execution.execute import execute_manifest
+
+real = Staging.describe
+
+def describe(self):
+    if sys.stdin:
+        print("in flight", flush=True)
+        sys.stdin.read()
+        sys.stdin = None
+    return real(self)
+
+Staging.describe = describe
+execute_manifest(Path(sys.argv[1]))
+"""
+
+
+def orphan(bench: Any) -> subprocess.Popen[str]:
+    """Start a process that goes on with a batch when whoever started it is gone; return it in its first well."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HELD, str(bench.manifest)],
+        text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "in flight\n"
+    return process
+
+
+def let_go(process: subprocess.Popen[str]) -> Any:
+    """Release an orphan a moment after now."""
+    from threading import Timer
+
+    timer = Timer(1, lambda: process.stdin.close() if process.stdin else None)
+    timer.start()
+    return timer
+
+
+def test_a_well_in_flight_elsewhere_is_waited_for_and_not_done_twice(bench: Any) -> None:
+    process = orphan(bench)
+    timer = let_go(process)
+    told = {}
+    execute_manifest(bench.manifest, report=lambda receipt, kept: told.update({receipt.well: receipt.started}))
+    timer.join()
+    process.stdin = None
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    receipts = {well: Receipt.load(bench.receipt_path(well)) for well in bench.wells}
+    assert {well: receipt.started for well, receipt in receipts.items() if receipt} == told
+    assert not list((bench.results / "work").rglob("*.json"))
+
+
+def test_an_orphan_does_not_write_over_what_is_newer(bench: Any, plan_call: Any) -> None:
+    """It finishes the well in flight, which the newer run then does anew; the next one it has looked at, it leaves."""
+    process = orphan(bench)
+    bench.compile(smoothed(bench, plan_call))
+    timer = let_go(process)
+    execute_manifest(bench.manifest)
+    timer.join()
+    process.stdin = None
+    _, error = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "context" in error
+    for well in bench.wells:
+        receipt = Receipt.load(bench.receipt_path(well))
+        assert receipt is not None
+        assert receipt.context_digest == bench.contexts[well].digest
+        assert all(
+            digest_tree(bench.results / output.path, output.without).digest == output.digest
+            for output in receipt.outputs
+        )

@@ -13,11 +13,9 @@ import pytest
 from hcs_lib.contexts.plans import FunctionPattern, LinkedInput, StepPlan
 from hcs_lib.core.domains import Coordinates, Domain
 from hcs_lib.core.errors import DataError, MachineError
-from hcs_lib.execution.passing import Taken
 from hcs_lib.execution.patterns import prepare_patterns_and_functions
 from hcs_lib.execution.steps import Steps
-from hcs_lib.execution.values import Values
-from hcs_lib.execution.well import blocks
+from hcs_lib.execution.values import Value, Wiring, calls_of
 from hcs_lib.registry.execute import ContractExecution
 
 DOMAIN = Domain((1, 2), ("DNA", "GFP"), (1, 2, 3), (1,))
@@ -39,25 +37,49 @@ class Bound:
         self.registry = Library()
 
 
-class Raw:
-    """Planes 4 × 5 whose every pixel says where they stand."""
+def raw(value: Value) -> Array:
+    """Return a plane 4 × 5 whose every pixel says where it stands."""
+    site, channel, z, _ = value.at
+    assert isinstance(site, int)
+    assert z is not None
+    return np.full((4, 5), 100 * site + 10 * (channel == "GFP") + z, np.uint16)
 
-    def read(self, at: Coordinates) -> Array:
-        assert at.site is not None
-        assert at.z is not None
-        return np.full((4, 5), 100 * at.site + 10 * (at.channel == "GFP") + at.z, np.uint16)
+
+class Ran:
+    """What the calls of steps gave, everything still there."""
+
+    def __init__(self, plans: dict[int, StepPlan]) -> None:
+        self.plans = plans
+        self.wiring = Wiring(plans)
+        self.held: dict[Value, Any] = {}
+        self.counts: dict[int, dict[Any, int]] = {index: {} for index in plans}
+        self.warnings: list[str] = []
+
+    def image(self, step: int, at: Coordinates) -> Any:
+        return self.held[self.wiring.image(step, at)]
+
+    def named(self, step: int, name: str) -> list[Any]:
+        return [self.held[self.wiring.named(step, name, at)] for at in calls_of(self.plans[step])]
 
 
 @pytest.fixture
-def run(plan_call: Any) -> Callable[..., tuple[Values, list[Any]]]:
+def run() -> Callable[..., Ran]:
     """Run steps one after another for all their calls; functions are given by name."""
 
-    def run_all(functions: dict[str, Callable[..., Any]], *plans: StepPlan) -> tuple[Values, list[Any]]:
-        steps = {plan.step_index: plan for plan in plans}
-        values = Values(steps, Taken((), Path()))
-        runner = Steps(Raw(), values, {f"test.{name}": Bound(func) for name, func in functions.items()}, Path())  # type: ignore[arg-type, misc]
-        results = [runner.run(plan, list(plan.domain.without(plan.stack))) for plan in plans]
-        return values, results
+    def run_all(functions: dict[str, Callable[..., Any]], *plans: StepPlan) -> Ran:
+        ran = Ran({plan.step_index: plan for plan in plans})
+        bound: Any = {f"test.{name}": Bound(func) for name, func in functions.items()}
+        steps = Steps(ran.wiring, bound, Path())
+        for plan in plans:
+            for at in calls_of(plan):
+                if plan.input is None:
+                    ran.held |= {value: raw(value) for value in ran.wiring.images(plan, at)}
+                result = steps.run(plan, at, ran.held)
+                ran.held |= result.values
+                ran.warnings += result.warnings
+                for key, count in result.counts.items():
+                    ran.counts[plan.step_index][key] = ran.counts[plan.step_index].get(key, 0) + count
+        return ran
 
     return run_all
 
@@ -70,7 +92,7 @@ def test_stacked_axis_leads_and_others_stay_apart(run: Any, plan_step: Any, plan
         return stack.max(axis=0)
 
     plan = plan_step(0, "project", (plan_call("test:project", contract="VOLUMETRIC_TO_SLICE"),), DOMAIN, stack="z")
-    values, _ = run({"project": project}, plan)
+    values = run({"project": project}, plan)
     assert seen == [[101, 102, 103], [111, 112, 113], [201, 202, 203], [211, 212, 213]]
     assert values.image(0, Coordinates(2, "GFP", None, 1))[0, 0] == 213
 
@@ -78,7 +100,7 @@ def test_stacked_axis_leads_and_others_stay_apart(run: Any, plan_step: Any, plan
 def test_volume_that_comes_out_is_planes_again(run: Any, plan_step: Any, plan_call: Any) -> None:
     chain = (plan_call("test:negate", contract="FLEXIBLE"),)
     plan = plan_step(0, "negate", chain, DOMAIN, stack="z", output_domain=DOMAIN)
-    values, _ = run({"negate": lambda stack: 1000 - stack.astype(int)}, plan)
+    values = run({"negate": lambda stack: 1000 - stack.astype(int)}, plan)
     assert values.image(0, Coordinates(1, "DNA", 3, 1))[0, 0] == 1000 - 103
 
 
@@ -91,7 +113,7 @@ def test_function_cannot_change_what_others_read(run: Any, plan_step: Any, plan_
     first = plan_step(0, "copy", (plan_call("test:copy"),), domain)
     spoiling = plan_step(1, "spoil", (plan_call("test:spoil"),), domain, input=0)
     last = plan_step(2, "again", (plan_call("test:copy"),), domain, input=0)
-    values, _ = run({"copy": lambda image: image + 0, "spoil": spoil}, first, spoiling, last)
+    values = run({"copy": lambda image: image + 0, "spoil": spoil}, first, spoiling, last)
     assert values.image(2, Coordinates(1, "DNA", 1, 1))[0, 0] == 101
 
 
@@ -105,7 +127,7 @@ def test_chain_passes_on_and_arguments_arrive(run: Any, plan_step: Any, plan_cal
         return image * factors[0] * factors[1]
 
     domain = DOMAIN.replace(site=(1,), channel=("DNA",), z=(1,))
-    values, _ = run({"add": lambda image, value: image + value, "scale": scale}, plan_step(0, "s", chain, domain))
+    values = run({"add": lambda image, value: image + value, "scale": scale}, plan_step(0, "s", chain, domain))
     assert values.image(0, Coordinates(1, "DNA", 1, 1))[0, 0] == (101 + 5) * 6
 
 
@@ -120,7 +142,7 @@ def test_routing_by_component(run: Any, plan_step: Any, plan_call: Any) -> None:
         ("GFP", [1, 2]),
     ]
     assert [group.chain for group in groups] == [routes["DNA"], routes["GFP"]]
-    values, _ = run({"add": lambda image, value: image + value}, plan)
+    values = run({"add": lambda image, value: image + value}, plan)
     assert values.image(0, Coordinates(2, "DNA", 1, 1))[0, 0] == 202
     assert values.image(0, Coordinates(2, "GFP", 1, 1))[0, 0] == 213
 
@@ -160,13 +182,13 @@ def test_labels_of_one_channel_serve_every_call_of_their_site(run: Any, plan_ste
         special_outputs={"table": "objects"},
         returns="table",
     )
-    values, results = run({"label": label, "use": measure}, nuclei, cells, plan)
+    values = run({"label": label, "use": measure}, nuclei, cells, plan)
     assert seen == [
         ([101, 111], {"cells": 111, "nuclei": 101}, ["cells", "nuclei"]),
         ([201, 211], {"cells": 211, "nuclei": 201}, ["cells", "nuclei"]),
     ]
-    assert results[0].counts == {("nuclei", 1): 2, ("nuclei", 2): 2}
-    assert [(at.site, table) for at, table in values.in_order(2, "objects")] == [(1, {"n": [1]}), (2, {"n": [1]})]
+    assert values.counts[0] == {("nuclei", 1): 2, ("nuclei", 2): 2}
+    assert values.named(2, "objects") == [{"n": [1]}, {"n": [1]}]
 
 
 def test_values_are_stacked_along_a_stacked_axis(run: Any, plan_step: Any, plan_call: Any) -> None:
@@ -199,7 +221,7 @@ def test_special_outputs_travel(run: Any, plan_step: Any, plan_call: Any) -> Non
         "copy": lambda image: image,
         "take": lambda image, positions: image + positions[0],
     }
-    values, _ = run(functions, first, second)
+    values = run(functions, first, second)
     assert values.image(1, Coordinates(2, "DNA", 1, 1))[0, 0] == 202 + 201
 
 
@@ -268,7 +290,7 @@ def test_memory_of_a_device_that_runs_out_is_tried_once_more(run: Any, plan_step
             raise exhausted("CUDA out of memory.")
         return image + 1
 
-    values, _ = run({"odd": once}, plan)
+    values = run({"odd": once}, plan)
     assert calls[0] == calls[1] == 101
     assert len(calls) == 13
     assert values.image(0, Coordinates(1, "DNA", 1, 1))[0, 0] == 102
@@ -295,36 +317,50 @@ def test_warnings_of_functions_are_kept(run: Any, plan_step: Any, plan_call: Any
         warnings.warn("few objects", stacklevel=1)
         return image
 
-    _, (result,) = run({"warn": warn}, plan_step(0, "w", (plan_call("test:warn"),), DOMAIN))
-    assert result.warnings == ("step w: few objects",)
+    values = run({"warn": warn}, plan_step(0, "w", (plan_call("test:warn"),), DOMAIN.replace(site=(1,), z=(1,))))
+    assert values.warnings == ["step w: few objects"] * 2
 
 
-def test_blocks_follow_what_is_stacked(plan_step: Any, plan_call: Any) -> None:
-    chain = (plan_call("test:copy"),)
-    merged = DOMAIN.without("site")
-    plans = {
-        0: plan_step(0, "a", chain, DOMAIN),
-        1: plan_step(1, "b", chain, DOMAIN, stack="z"),
-        2: plan_step(2, "c", chain, DOMAIN, stack="site"),
-        3: plan_step(3, "d", chain, merged, input=2),
-        4: plan_step(4, "e", chain, DOMAIN),
-    }
-    found = [(by_site, [plan.step_name for plan in block]) for by_site, block in blocks(plans)]
-    assert found == [(True, ["a", "b"]), (False, ["c", "d"]), (True, ["e"])]
+def test_what_nobody_else_takes_is_given_away_and_the_rest_copied(plan_step: Any, plan_call: Any) -> None:
+    domain = DOMAIN.replace(site=(1,), channel=("DNA",))
+    alone = domain.replace(z=(1,))
+    seen: list[Array] = []
+
+    def look(image: Array) -> Array:
+        seen.append(image)
+        return image + 1
+
+    chain = (plan_call("test:look", contract="FLEXIBLE"),)
+    one, stacked = plan_step(0, "one", chain, alone), plan_step(1, "stacked", chain, domain, stack="z")
+    wiring = Wiring({0: one, 1: stacked})
+    bound: Any = {"test.look": Bound(look)}
+    planes = {value: raw(value) for value in wiring.images(stacked, Coordinates(1, "DNA", None, 1))}
+    held = dict(planes)
+    first, *others = held
+    Steps(wiring, bound, Path()).run(one, first.at, held)
+    assert seen[-1] is not planes[first]
+    Steps(wiring, bound, Path()).run(one, first.at, held, last=frozenset({first}))
+    assert seen[-1] is planes[first]
+    assert set(held) == {*others}
+    held[first] = planes[first]
+    # A stack gives up its planes one by one, but for those that are needed later.
+    result = Steps(wiring, bound, Path())
+    with pytest.raises(DataError, match="expected a plane"):
+        result.run(stacked, Coordinates(1, "DNA", None, 1), held, last=frozenset(others))
+    assert seen[-1][:, 0, 0].tolist() == [101, 102, 103]
+    assert set(held) == {first}
+    read_only = raw(first)
+    read_only.flags.writeable = False
+    held[first] = read_only
+    Steps(wiring, bound, Path()).run(one, first.at, held, last=frozenset({first}))
+    assert seen[-1].flags.writeable
 
 
-def test_values_are_forgotten_after_their_last_use(run: Any, plan_step: Any, plan_call: Any) -> None:
-    domain = DOMAIN.replace(z=(1,), channel=("DNA",))
-    first = plan_step(0, "first", (plan_call("test:copy"),), domain)
-    second = plan_step(1, "second", (plan_call("test:copy"),), domain, input=0)
-    third = plan_step(2, "third", (plan_call("test:copy"),), domain, input=0)
-    values, _ = run({"copy": lambda image: image}, first, second, third)
-    one, two = Coordinates(1, "DNA", 1, 1), Coordinates(2, "DNA", 1, 1)
-    values.release(1, 1)
-    assert values.image(0, one).shape == (4, 5)
-    with pytest.raises(KeyError):
-        values.image(1, one)
-    values.release(2, 1)
-    with pytest.raises(KeyError):
-        values.image(0, one)
-    assert values.image(0, two).shape == (4, 5)
+def test_special_outputs_lie_in_memory_of_their_own(run: Any, plan_step: Any, plan_call: Any) -> None:
+    domain = DOMAIN.replace(site=(1,), channel=("DNA",), z=(1,))
+    both = plan_call("test:both").model_copy(update={"special_outputs": ("corrected",)})
+    plan = plan_step(0, "both", (both,), domain, special_outputs={"corrected": "flat"})
+    values = run({"both": lambda image: (image, image)}, plan)
+    image, (flat,) = values.image(0, Coordinates(1, "DNA", 1, 1)), values.named(0, "flat")
+    assert not np.may_share_memory(image, flat)
+    np.testing.assert_array_equal(image, flat)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,9 @@ def run(bench: Any, context: FrozenContext, **functions: Callable[..., Any]) -> 
     results.mkdir()
     staging = Staging(context, work)
     bound: Any = {f"test.{name}": Bound(function) for name, function in functions.items()}
-    done = WellRun(context, bench.raw, results, staging, bound)
-    done.run()
+    with ThreadPoolExecutor(1) as reader:
+        done = WellRun(context, bench.raw, results, reader)
+        done.run(staging, bound)
     staging.describe()
     staging.swap(results)
     return done, results
