@@ -34,8 +34,31 @@ def test_all_adds_what_is_excluded_with_its_reason():
 
 def test_search_wants_all_words():
     found = run("search", "nuclei", "threshold")
-    assert [line.split()[0] for line in found.stdout.splitlines()] == ["hcs.segment_nuclei"]
-    assert found.stderr == "1 function\n"
+    assert [line.split()[0] for line in found.stdout.splitlines()] == ["Function", "hcs.segment_nuclei"]
+    assert found.stderr.splitlines()[-1] == "1 function"
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "value"),
+    [
+        (("--contract", "VOLUMETRIC_TO_SLICE"), "contract", "VOLUMETRIC_TO_SLICE"),
+        (("--returns", "labels"), "returns", "labels"),
+        (("--memory-type", "cupy"), "memory_type", "cupy"),
+        (("--library", "scipy.signal"), "library", "scipy.signal"),
+    ],
+)
+def test_lists_can_be_narrowed(options, field, value):
+    rows = json.loads(run("list", "--json", *options).stdout)["functions"]
+    assert rows
+    assert {row[field] for row in rows} == {value}
+    every = json.loads(run("list", "--json").stdout)["functions"]
+    assert rows == [row for row in every if row[field] == value]
+
+
+def test_tags_narrow_too():
+    found = {row["id"] for row in json.loads(run("list", "--json", "--tag", "gaussian").stdout)["functions"]}
+    assert {"skimage.filters.gaussian", "scipy.ndimage.gaussian_filter"} <= found
+    assert "skimage.filters.median" not in found
 
 
 def test_show_has_parameters_and_a_step_to_paste():

@@ -22,7 +22,10 @@ def write(path, library, count, versions=None):
 
 
 def test_libraries_are_found_by_walking_the_package():
-    assert library_names() == ("hcs", "scipy.ndimage", "skimage")
+    assert library_names() == (
+        "cucim", "cupyx.scipy.ndimage", "cupyx.scipy.signal", "hcs", "kornia", "pyclesperanto", "scipy.ndimage",
+        "scipy.signal", "skimage", "torch",
+    )  # fmt: skip
     for name in library_names():
         assert get_library(name).library_name == name
 
@@ -71,7 +74,7 @@ def test_no_file_serves_then_probe_and_keep(monkeypatch, tmp_path, user_cache, c
     registry = get_library("scipy.ndimage")
     entries = list(RegistryService().catalogue("scipy.ndimage").entries.values())[:4]
     monkeypatch.setattr(module.cache, "snapshot_folder", lambda: tmp_path)
-    monkeypatch.setattr(type(registry), "build", lambda self: entries)
+    monkeypatch.setattr(type(registry), "build", lambda self, progress: entries)
     with caplog.at_level(logging.WARNING, "hcs.registry"):
         assert RegistryService().catalogue("scipy.ndimage").source == "probe"
     assert "Probing scipy.ndimage" in caplog.text
