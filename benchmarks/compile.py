@@ -37,7 +37,7 @@ steps:
     channels: [DNA]
     func: {call: hcs.segment_nuclei, args: {min_diameter: 8 um}}
     outputs: {labels: nuclei}
-  - {name: ring, input: nuclei, func: {call: hcs.expand_ring, args: {inner: 1 um, outer: 5 um}}, outputs: {labels: ring}}
+  - {name: ring, input: nuclei, func: {call: hcs.expand_ring, args: {outer: 5 um}}, outputs: {labels: ring}}
   - name: cells
     input: whole
     channels: [AGP]
@@ -63,8 +63,8 @@ def index_of(wells: tuple[str, ...]) -> PlateIndex:
         channels=tuple(Channel(id=name, name=name) for name in CHANNELS), z=(1,), t=(0,),
         positions=tuple(StagePosition(well=well, site=site, x_um=x, y_um=y) for well in wells for site, x, y in places),
         planes=tuple(
-            Plane(well=well, site=site, channel=channel, z=1, t=0, file=f"TimePoint_1/plate_{well}_s{site}_{channel}.tif",
-                  page=0, size=8_388_864, mtime_ns=1_700_000_000_000_000_000 + site)
+            Plane(well=well, site=site, channel=channel, z=1, t=0, page=0, size=8_388_864,
+                  file=f"TimePoint_1/plate_{well}_s{site}_{channel}.tif", mtime_ns=1_700_000_000_000_000_000 + site)
             for well in wells for site in range(1, SITES + 1) for channel in CHANNELS
         ),
         problems=(),
