@@ -32,8 +32,10 @@ def results(tmp_path: Path) -> Path:
         plate="demo", format="pattern", fingerprint="stat", shape=(64, 80), dtype="uint16", pixel_size_um=0.5,
         z_spacing_um=None, grid=(1, 2), wells=("B02",), sites=sites, channels=(Channel(id="1", name="DNA"),), z=(1,),
         t=(0,), positions=tuple(StagePosition(well="B02", site=site, x_um=35.0 * site, y_um=0) for site in sites),
-        planes=tuple(Plane(well="B02", site=site, channel="1", z=1, t=0, file=f"s{site}.tif", page=0, size=1, mtime_ns=1)
-                     for site in sites),
+        planes=tuple(
+            Plane(well="B02", site=site, channel="1", z=1, t=0, file=f"s{site}.tif", page=0, size=1, mtime_ns=1)
+            for site in sites
+        ),
         problems=(),
     )  # fmt: skip
     (tmp_path / "raw").mkdir()
@@ -55,15 +57,15 @@ def shown(results: Path, stage: str, axis_id: str) -> str:
 def test_a_stage_of_the_plate(results: Path) -> None:
     text = shown(results, "s01-cpu", "plate")
     for said in ("demo plate, stage s01-cpu", "raw, 2 of site stacked, for DNA", "hcs.estimate_flat_field()",
-                 "Passes flat of step light on to later stages", "Reads 20.5 kB of pixels; writes 0 bytes"):  # fmt: skip
+                 "Passes flat of step light on to later stages", "Reads 20.5 kB of pixels"):  # fmt: skip
         assert said in text
 
 
 def test_a_stage_that_takes_from_others(results: Path) -> None:
     assert "Takes flat of step light from stage s01-cpu" in shown(results, "s02-cpu", "B02")
     text = shown(results, "s03-cpu", "B02")
-    for said in ("reads  even of stage s02-cpu, 2 of site stacked, for DNA", "stage_positions=[[0.0, 35.0], [0.0, 70.0]]",
-                 "positions: places", "demo.zarr: image, cyx 1 × 64 × 150 uint16", "labels/nuclei, yx 64 × 150 int32",
+    for said in ("reads  even of stage s02-cpu, 2 of site stacked, for DNA", "positions: places",
+                 "stage_positions=[[0.0, 35.0], [0.0, 70.0]]", "demo.zarr: image, cyx 1 × 64 × 150 uint16", "labels/nuclei, yx 64 × 150 int32",
                  "hcs.classify_pixels(model=model.json (", "Takes the images of step even from stage s02-cpu",
                  "Needs about 60"):  # fmt: skip
         assert said in text, text

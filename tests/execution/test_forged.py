@@ -24,6 +24,7 @@ VALUES: list[Any] = [
 ]  # fmt: skip
 
 NUMBERS = itertools.count()
+EXAMPLES = int(os.environ.get("HCS_EXAMPLES", "100"))
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
