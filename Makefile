@@ -34,11 +34,13 @@ lint: $(call installed,dev) demo/plate  ## ruff, mypy, import-linter, snakefmt, 
 
 bench: $(call installed,dev)  ## what a run costs: benchmarks/
 	$(BIN)/python benchmarks/bbbc013.py
+	$(BIN)/python benchmarks/compile.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/overhead.py
 
-faults: $(call installed,dev)  ## killed at twenty random moments, run again, compared
+faults: $(call installed,dev)  ## killed at twenty random moments, run again, compared; pipelines, configurations and contexts changed at random
 	HCS_FAULTS=20 $(BIN)/pytest -rP tests/workflow/test_kills.py
+	HCS_EXAMPLES=3000 $(BIN)/pytest tests/compiler/test_random.py tests/execution/test_forged.py
 
 truth: $(call installed,dev)  ## the complete test of contracts: every function probed again
 	HCS_TRUTH=1 $(BIN)/pytest tests/registry

@@ -9,9 +9,14 @@ from rich.console import Console
 from rich.text import Text
 
 from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.lazy import LazyFile
 from hcs_lib.contexts.plans import FunctionCall, StepPlan, ZarrStore
+from hcs_lib.contexts.resources import resources_of
 from hcs_lib.core.domains import AXES, Domain
 from hcs_lib.core.frozen import thaw
+
+_FILES = 4
+"""Raw planes that are named."""
 
 
 def print_context(context: FrozenContext) -> None:
@@ -27,6 +32,10 @@ def print_context(context: FrozenContext) -> None:
             f"{context.plane_dtype}{bad}; pixels of {pixel}; channels {', '.join(context.metadata.channel_names)}"
         )
     )
+    for name in dict.fromkeys(plane.file for plane in context.planes[:_FILES]):
+        console.print(Text(f"  {name}"))
+    if len(context.planes) > _FILES:
+        console.print(Text(f"  … and {len(context.planes) - _FILES} planes more"))
     for problem in context.problems:
         console.print(Text(f"  {problem.kind}: {problem.message}", "red"))
     for index, plan in context.step_plans.items():
@@ -35,6 +44,8 @@ def print_context(context: FrozenContext) -> None:
             console.print(Text(f"   {role:<7}{said}"))
     versions = {reference.library: reference.version for reference in context.functions} | thaw(context.engine.versions)
     console.print()
+    for line in _needs(context):
+        console.print(Text(line))
     if context.raw_store:
         console.print(Text(f"The raw planes are written too: {_store(context.raw_store)}"))
     console.print(Text(f"Versions: {', '.join(f'{name} {version}' for name, version in versions.items())}"))
@@ -42,7 +53,9 @@ def print_context(context: FrozenContext) -> None:
 
 def _step(context: FrozenContext, plan: StepPlan) -> Iterator[tuple[str, str]]:
     """Yield what a step reads, calls, yields and writes."""
-    source = "raw" if plan.input is None else context.step_plans[plan.input].step_name
+    steps = {value.step_index: f"{value.step_name} of stage {value.stage}" for value in context.takes}
+    steps |= {index: other.step_name for index, other in context.step_plans.items()}
+    source = "raw" if plan.input is None else steps[plan.input]
     stack = f", {len(plan.domain.values(plan.stack))} of {plan.stack} stacked" if plan.stack else ""
     yield "reads", f"{source}{stack}, for {_domain(plan.domain.without(plan.stack))}"
     for parameter, links in plan.special_inputs.items():
@@ -52,6 +65,8 @@ def _step(context: FrozenContext, plan: StepPlan) -> Iterator[tuple[str, str]]:
     for line in moves(context, plan):
         yield "moves", line
     yield "yields", _yields(plan)
+    if plan.gpu:
+        yield "needs", f"{plan.gpu} GPU"
     if plan.zarr_store:
         yield "writes", _store(plan.zarr_store)
     if plan.table:
@@ -69,6 +84,25 @@ def moves(context: FrozenContext, plan: StepPlan) -> list[str]:
                 found.append(f"{memory} → {call.memory_type} before {call.call}")
             memory = call.memory_type
     return list(dict.fromkeys(found))
+
+
+def _needs(context: FrozenContext) -> Iterator[str]:
+    """Yield what a job needs, and what it reads and writes."""
+    needs = resources_of(context)
+    gpus = max((plan.gpu for plan in context.step_plans.values()), default=0)
+    yield f"Needs about {needs.memory_mb} MB of memory{f', {gpus} GPU' if gpus else ''}, {context.threads} thread(s)"
+    yield f"Reads {_size(needs.read)} of pixels; writes {_size(needs.written)} before they are compressed"
+    for value in context.takes:
+        yield f"Takes {value.name or 'the images'} of step {value.step_name} from stage {value.stage}"
+    for value in context.passes:
+        yield f"Passes {value.name or 'the images'} of step {value.step_name} on to later stages"
+
+
+def _size(count: int) -> str:
+    for power, unit in ((3, "GB"), (2, "MB"), (1, "kB")):
+        if count >= 1000**power:
+            return f"{count / 1000**power:.3g} {unit}"
+    return f"{count} bytes"
 
 
 def _domain(domain: Domain) -> str:
@@ -97,6 +131,9 @@ def _call(call: FunctionCall) -> str:
 
 
 def _value(value: Any) -> str:
+    file = LazyFile.of(value)
+    if file is not None:
+        return f"{file.name} ({file.sha256[:12]})"
     return f"{value:g}" if isinstance(value, float) else repr(thaw(value))
 
 

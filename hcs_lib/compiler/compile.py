@@ -13,7 +13,6 @@ The last act of the fifth, `stages`, divides the steps into those that run in on
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -36,6 +35,7 @@ from hcs_lib.compiler.zarr_stores import declare_zarr_stores_for_context
 from hcs_lib.contexts.context import PLATE
 from hcs_lib.contexts.engine import current_engine
 from hcs_lib.contexts.manifests import Gate, ObjectTable, PlatePlan, SiteTable, Stage
+from hcs_lib.contexts.resources import memory_mb
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.pipeline.loading import LoadedPipeline, load_pipeline
 from hcs_lib.pipeline.settings import PlateSettings, Settings
@@ -262,19 +262,8 @@ def _merged(tables: Iterable[ObjectTable | None]) -> ObjectTable | None:
     )
 
 
-_BASE_MB = 600
-"""Of a process that has the image libraries loaded."""
-
-_WORKING_COPIES = 6
-"""Arrays of float64 that a step may hold beside its input and results."""
-
-
-def _memory_mb(draft: DraftContext) -> int:
-    """Estimate the memory of a job: what one site's steps hold, and what the largest call works with."""
-    rows, columns = draft.plate.index.shape
-    plane_mb = rows * columns * 8 / 2**20
-    all_sites = len(draft.plate.domain.site)
-    sites = all_sites if any(plan.stack == "site" for plan in draft.step_plans.values()) else 1
-    held = sum(len(set(plan.output_domain)) for plan in draft.step_plans.values()) / all_sites * sites
-    largest = max(len(plan.domain.values(plan.stack)) if plan.stack else 1 for plan in draft.step_plans.values())
-    return _BASE_MB + math.ceil(plane_mb * (held + _WORKING_COPIES * largest))
+def _memory_mb(part: DraftContext) -> int:
+    """Estimate the memory of a job, from the plans of its first well."""
+    index, first = part.plate.index, part.wells[0]
+    plans = {number: plan.for_well(number, index.plate, first) for number, plan in part.step_plans.items()}
+    return memory_mb(plans, index.shape, index.dtype)

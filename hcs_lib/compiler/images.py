@@ -63,7 +63,7 @@ def result_of(
     `shapes` is what the call spans, where it makes a mosaic.
     """
     if entry is None:
-        return ImageType(None, image.dims, None)
+        return ImageType(None, image.dims, None, image.resized_by, image.shapes)
     dtype = entry.dtypes.get(image.dtype or "")
     kind = entry.returns
     if kind == "image" and image.kind == "labels" and dtype == image.dtype:

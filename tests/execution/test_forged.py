@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import os
 import shutil
 import warnings
 from typing import Any
@@ -23,6 +24,7 @@ VALUES: list[Any] = [
 ]  # fmt: skip
 
 NUMBERS = itertools.count()
+EXAMPLES = int(os.environ.get("HCS_EXAMPLES", "100"))
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -31,7 +33,9 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found + [place for key, item in items for place in places(item, (*path, key))]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=int(os.environ.get("HCS_EXAMPLES", "100")), deadline=None, suppress_health_check=list(HealthCheck)
+)
 @given(data=st.data())
 def test_a_context_changed_at_random(make_bench: Any, data: st.DataObject) -> None:
     bench = make_bench(f"plate{next(NUMBERS)}", wells=("A01",), sites=(1, 2))
