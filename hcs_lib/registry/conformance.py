@@ -20,6 +20,8 @@ from hcs_lib.registry.base import LibraryRegistryBase
 from hcs_lib.registry.calls import Failure, Subject, same, stacked
 from hcs_lib.registry.entry import FunctionEntry
 from hcs_lib.registry.guesses import ATTEMPTS, NeedsArgumentError, guess_arguments
+from hcs_lib.registry.probe import Trial
+from hcs_lib.registry.results import scale
 from hcs_lib.registry.samples import Sample, make_noise, make_sample
 
 
@@ -107,7 +109,8 @@ def violations(registry: LibraryRegistryBase, entry: FunctionEntry) -> list[str]
     for attempt in (None, *(name for name in ATTEMPTS if name in offered)):
         results = {name: _results(subject, sample, attempt) for name, sample in samples.items()}
         if any(not isinstance(result, Failure) for planes, volume in results.values() for result in (*planes, volume)):
-            return _compare(subject, entry, samples, results, attempt)
+            scale = _scale(subject, entry, samples, results, attempt)
+            return _compare(subject, entry, samples, results, attempt) + scale
     return ["it fails on every image"]
 
 
@@ -120,6 +123,27 @@ def _results(subject: Subject, sample: Sample, attempt: str | None) -> tuple[lis
     except NeedsArgumentError as error:
         failure = Failure(f"needs argument {error}")
         return [failure], failure
+
+
+def _scale(
+    subject: Subject,
+    entry: FunctionEntry,
+    samples: dict[str, Sample],
+    results: dict[str, tuple[list[Any], Any]],
+    attempt: str | None,
+) -> list[str]:
+    """Return where what an entry says of the scale of an image's values does not hold here."""
+    if entry.returns != "image":
+        return []
+    trials = {
+        dtype: Trial(samples[name], volume, planes, {2: attempt, 3: attempt})
+        for name, (planes, volume) in results.items()
+        for dtype, _, content in [name.partition(" ")]
+        if content == "objects"
+    }
+    found = scale(subject, trials, entry.returns, entry.accepts)
+    said = {"keeps_scale": entry.keeps_scale, "keep_scale": dict(entry.keep_scale)}
+    return [f"{name} is {found.get(name, {})}" for name in said if found.get(name, {}) != said[name]]
 
 
 def _compare(

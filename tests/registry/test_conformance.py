@@ -77,6 +77,9 @@ class TestHcs(RegistryConformance):
         ("smooth", {"accepts": (3,)}, "takes planes"),
         ("slicewise", {"uncouple": {"axes": [0, 1]}}, "does not uncouple"),
         ("volume_only", {"coupling": "reduces"}, "does not make a plane"),
+        ("stretch", {"keeps_scale": True}, "keeps_scale is False"),
+        ("smooth", {"keeps_scale": False}, "keeps_scale is True"),
+        ("rescale", {"keep_scale": {}}, "keep_scale is {'preserve_range': True}"),
     ],
 )
 def test_lies_are_found(toy, name, lie, found):

@@ -14,8 +14,6 @@ from hcs_lib.registry.adapters.torch_layout import floats, slices_of, within_pla
 _OF_PIXELS = {
     "abs": "Absolute values.",
     "ceil": "Round up.",
-    "exp": "The exponential.",
-    "expm1": "The exponential, minus 1.",
     "floor": "Round down.",
     "log": "Natural logarithm.",
     "log10": "Logarithm to the base 10.",
