@@ -102,3 +102,18 @@ def test_a_name_of_a_route_where_nothing_routes(fake: SimpleNamespace) -> None:
     stage = "{name: p, stack: site, func: fake.stage, outputs: {positions: tiles}}"
     found = fake.problems(steps(stage, WHOLE.replace("NAME", "tiles.DNA")))
     assert f"{ONLY}'tiles' is no special output of a routing table. Write `positions: tiles`." in found
+
+
+def test_routes_that_give_images_of_different_sizes(fake: SimpleNamespace) -> None:
+    whole = "{name: whole, group_by: channel, stack: site, func: {DNA: fake.mosaic, GFP: fake.mean}, keep: true"
+    stage = "{name: p, stack: site, func: fake.stage, outputs: {positions: tiles}}"
+    found = fake.problems(steps(stage, f"{whole}, inputs: {{positions: tiles}}}}"))
+    assert f"{ONLY}the routes give images of different sizes." in found
+
+
+def test_labels_that_only_some_routes_give(fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = dataclasses.replace(fake.entries["fake.gamma"], special_outputs=("labels",))
+    monkeypatch.setitem(fake.entries, "fake.both", both)
+    text = steps("{name: p, group_by: channel, func: {DNA: fake.both, GFP: fake.gamma}, outputs: {labels: dots}}")
+    problem = "pipeline.yaml:3: Step 'p': only some of its routes give 'labels'. Make a step of its own for them, with"
+    assert any(problem in one for one in fake.problems(text))
