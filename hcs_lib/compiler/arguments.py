@@ -26,6 +26,8 @@ _TYPES: dict[str, Any] = {
 """The names that an annotation may use to be understood; others are not checked."""
 
 
+_KINDS = {1: "a length", 2: "an area"}
+
 _TARGETS = frozenset({"out", "output"})
 """Parameters that take an array to write into, or its dtype."""
 
@@ -79,7 +81,10 @@ def _checked(args: dict[str, Any], parameter: Parameter, pixel_size_um: float | 
     """Convert a quantity in place; yield what is wrong with an argument."""
     name, annotation = parameter.name, parameter.annotation.strip("'\" ")
     adapter = _adapter(annotation)
+    power = next((power for unit, power in POWERS.items() if unit in annotation.split(" | ")), None)
     if _fits(adapter, args[name]) and not (adapter is None and _is_quantity(args[name], parameter)):
+        if power is not None and isinstance(args[name], (int, float)) and args[name] < 0:
+            yield f"'{name}' should be {_KINDS[power]} of 0 or more, found {args[name]:g}."
         message = _unlike_default(args[name], parameter) if adapter is None else None
         if message:
             yield message
@@ -88,10 +93,9 @@ def _checked(args: dict[str, Any], parameter: Parameter, pixel_size_um: float | 
     if not any(found):
         yield f"'{name}' should be {annotation}, found {given!r}."
         return
-    power = next((power for unit, power in POWERS.items() if unit in annotation.split(" | ")), None)
     wrong = [quantity for quantity in found if quantity and power not in (None, quantity.power)]
-    if wrong:
-        yield f"'{name}' should be {'a length' if power == 1 else 'an area'}, found '{wrong[0]}'."
+    if wrong and power is not None:
+        yield f"'{name}' should be {_KINDS[power]}, found '{wrong[0]}'."
         return
     members = given if isinstance(given, list) else [given]
     try:
@@ -101,6 +105,9 @@ def _checked(args: dict[str, Any], parameter: Parameter, pixel_size_um: float | 
         ]
     except ValueError as error:
         yield f"'{name}': {error}."
+        return
+    if power is not None and any(quantity.value < 0 for quantity in found if quantity):
+        yield f"'{name}' should be {_KINDS[power]} of 0 or more, found {given!r}."
         return
     whole = [int(number) if isinstance(number, float) and number.is_integer() else number for number in pixels]
     for numbers in (pixels, whole):

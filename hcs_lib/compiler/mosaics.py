@@ -28,7 +28,13 @@ def _told_before(context: DraftContext, plan: DraftStep, call: DraftCall, parame
     for link in plan.special_inputs.get(parameter, ()) if parameter in call.special_inputs else ():
         producer = context.step_plans[link.producer]
         slots = {slot for slot, name in producer.source.model.outputs.items() if name == link.name}
-        told = [made.shapes for made in producer.calls if made.entry and slots & set(made.entry.special_outputs)]
+        told = [
+            made.shapes
+            for value, chain in producer.pattern.items()
+            for made in chain
+            if link.axis is None or value == str(link.value)
+            if made.entry and slots & set(made.entry.special_outputs)
+        ]
         if told and all(shapes == told[0] for shapes in told):
             return told[0]
     return None

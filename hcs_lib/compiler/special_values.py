@@ -76,6 +76,9 @@ def _link(
     context: DraftContext, plan: DraftStep, parameter: str, name: str, names: dict[str, Named]
 ) -> LinkedInput | None:
     place = ("inputs", parameter)
+    base, _, route = name.rpartition(".")
+    if base in names:
+        return _link_to_route(context, plan, parameter, base, route, names[base])
     value = names.get(name)
     if value is None:
         maker = next((step.name for step in context.pipeline.model.steps if name in step.outputs.values()), None)
@@ -97,18 +100,64 @@ def _link(
         context.problem(plan.source, place, f"'{name}' is made in each well, by step '{maker_plan.name}', and this "
                         "is a step of the plate.")  # fmt: skip
         return None
-    for axis in AXES:
-        made = value.domain.values(axis)
-        if len(made) <= 1:
-            continue
-        here = plan.domain.values(axis)
-        if here == (None,):
-            context.problem(plan.source, place, f"'{name}' is ambiguous: there is one for each of {len(made)} values "
-                            f"of {axis}, and the images of this step have no {axis} any more.")  # fmt: skip
-        elif not set(here) <= set(made):
-            absent = ", ".join(str(value) for value in here if value not in made)
-            context.problem(plan.source, place, f"'{name}' was not made for {axis} {absent}.")
+    _check_made_here(context, plan, parameter, name, value)
     return LinkedInput(name=name, producer=value.producer)
+
+
+def _check_made_here(
+    context: DraftContext, plan: DraftStep, parameter: str, name: str, value: Named, routed: str | None = None
+) -> None:
+    """Check that there is a value for all that a step works on; `routed` is an axis on which one was chosen."""
+    place, maker = ("inputs", parameter), context.step_plans[value.producer]
+    giving, axis_of_routes = _routes_that_give(maker, name), maker.source.model.group_by
+    for axis in AXES:
+        made, here = value.domain.values(axis), plan.domain.values(axis)
+        if axis == axis_of_routes and giving is not None:
+            made = tuple(each for each in made if str(each) in giving)
+        elif len(made) <= 1:
+            continue
+        if axis == routed:
+            continue
+        if here == (None,):
+            hint = f"Name one: {', '.join(f'{name}.{each}' for each in made)}." if axis == axis_of_routes else ""
+            context.problem(plan.source, place, f"'{name}' is ambiguous: there is one for each of {len(made)} values "
+                            f"of {axis}, and the images of this step have no {axis} any more.", hint)  # fmt: skip
+        elif not set(here) <= set(made):
+            absent = ", ".join(str(each) for each in here if each not in made)
+            context.problem(plan.source, place, f"'{name}' was not made for {axis} {absent}.")
+
+
+def _routes_that_give(maker: DraftStep, name: str) -> set[str] | None:
+    """Return the values of a routing table whose chains give a special output; None where all do, or it is none."""
+    slots = {slot for slot, given in maker.source.model.outputs.items() if given == name}
+    giving = {
+        str(value)
+        for value, chain in maker.pattern.items()
+        if any(call.entry and slots & set(call.entry.special_outputs) for call in chain)
+    }
+    return giving if giving and len(giving) < len(maker.pattern) else None
+
+
+def _link_to_route(
+    context: DraftContext, plan: DraftStep, parameter: str, name: str, route: str, value: Named
+) -> LinkedInput | None:
+    """Link what an earlier step gave for one value of the axis that it routes by: `places.DNA`."""
+    place, maker = ("inputs", parameter), context.step_plans[value.producer]
+    axis = maker.source.model.group_by
+    slots = {slot for slot, given in maker.source.model.outputs.items() if given == name}
+    if axis is None or slots & {"labels", "table", "image"}:
+        context.problem(plan.source, place, f"'{name}' is no special output of a routing table.",
+                        f"Write `{parameter}: {name}`.")  # fmt: skip
+        return None
+    giving = _routes_that_give(maker, name) or {str(each) for each in maker.pattern}
+    found = next((each for each in value.domain.values(axis) if str(each) == route and route in giving), None)
+    if found is None:
+        candidates = [f"{name}.{each}" for each in maker.pattern if str(each) in giving]
+        context.problem(plan.source, place, f"step '{maker.name}' gives no '{name}.{route}'.",
+                        nearest(f"{name}.{route}", candidates) or f"There are {', '.join(candidates)}.")  # fmt: skip
+        return None
+    _check_made_here(context, plan, parameter, name, value, axis)
+    return LinkedInput(name=name, producer=value.producer, axis=axis, value=found)
 
 
 def register_special_outputs(context: DraftContext, plan: DraftStep, index: int, names: dict[str, Named]) -> None:
@@ -121,6 +170,9 @@ def register_special_outputs(context: DraftContext, plan: DraftStep, index: int,
         if slot not in slots and all(call.entry for call in plan.calls):
             hint = nearest(slot, slots) or f"There are {', '.join(dict.fromkeys(slots))}."
             context.problem(plan.source, place, f"it has no output '{slot}'.", hint)
+        if slot in ("labels", "table") and _routes_that_give(plan, name) is not None:
+            context.problem(plan.source, place, f"only some of its routes give '{slot}'.",
+                            "Make a step of its own for them, with `channels`.")  # fmt: skip
         if name.lower() in folded:
             earlier = names[folded[name.lower()]]
             maker = context.step_plans[earlier.producer].name

@@ -63,10 +63,20 @@ class FunctionPattern(Frozen):
 
 
 class LinkedInput(Frozen):
-    """A named value of an earlier step."""
+    """A named value of an earlier step.
+
+    With `axis`, it is the value that the step gave for one `value` of the axis by which it routes, wherever it is used.
+    """
 
     name: str
     producer: int
+    axis: Literal["site", "channel", "z", "t"] | None = None
+    value: int | str | None = None
+
+    @property
+    def key(self) -> str:
+        """The name that the pipeline uses: `places`, or `places.DNA` for one value of the axis."""
+        return self.name if self.axis is None else f"{self.name}.{self.value}"
 
 
 class ZarrStore(Frozen):

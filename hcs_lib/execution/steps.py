@@ -206,7 +206,7 @@ def _hearing() -> Iterator[dict[str, None]]:
 
 def _links(plan: StepPlan, call: FunctionCall, parameter: str) -> dict[str, LinkedInput]:
     """Return what is linked to a parameter of a function, by name, in the order in which it gets it."""
-    links = {link.name: link for link in plan.special_inputs[parameter]}
+    links = {link.key: link for link in plan.special_inputs[parameter]}
     names = call.special_inputs[parameter]
     return {name: links[name] for name in ([names] if isinstance(names, str) else names)}
 

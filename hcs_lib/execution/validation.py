@@ -181,7 +181,7 @@ def _chain(plan: StepPlan, chain: Chain, functions: set[str]) -> Iterator[str]:
             except ValueError as error:
                 yield f"{error}."
         for parameter, names in call.special_inputs.items():
-            linked = {link.name for link in plan.special_inputs.get(parameter, ())}
+            linked = {link.key for link in plan.special_inputs.get(parameter, ())}
             if not ({names} if isinstance(names, str) else set(names)) <= linked:
                 yield f"the input {parameter} of {call.call} is linked to nothing."
 
@@ -223,7 +223,8 @@ def _links(context: FrozenContext, plan: StepPlan) -> Iterator[str]:
                 domain = named_domain(producer, link.name)
             for axis in AXES:
                 values = domain.values(axis)
-                if len(values) > 1 and not set(plan.domain.values(axis)) <= set(values):
+                here = {link.value} if link.axis == axis else set(plan.domain.values(axis))
+                if len(values) > 1 and not here <= set(values):
                     yield f"its input {link.name!r} is not there for every {axis} that it needs."
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hcs_lib.contexts.plans import LinkedInput, Passed, StepPlan
 from hcs_lib.core.domains import Coordinates, Domain, key_of
@@ -82,12 +82,15 @@ class Wiring:
 
     def linked(self, plan: StepPlan, link: LinkedInput, at: Coordinates) -> list[Value]:
         """Name what a call receives for a linked input: one value, or those along the axis that it stacks."""
+        if link.axis is not None:
+            routed: dict[str, Any] = {link.axis: link.value}
+            at = at._replace(**routed)
         where = _along(plan, at) if self.is_stacked(plan, link) else [at]
         return [self.named(link.producer, link.name, one) for one in where]
 
     def is_stacked(self, plan: StepPlan, link: LinkedInput) -> bool:
         """Tell whether a linked input is one value for each plane that a call stacks."""
-        return plan.stack is not None and len(self._domain(link).values(plan.stack)) > 1
+        return plan.stack not in (None, link.axis) and len(self._domain(link).values(plan.stack)) > 1
 
     def given(self, plan: StepPlan, at: Coordinates) -> Iterator[Value]:
         """Name all that a call at `at` gives."""

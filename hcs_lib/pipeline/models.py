@@ -134,7 +134,8 @@ class Step(Model):
     """The axis by whose values a routing table routes. It may not be stacked."""
     inputs: dict[str, Text | Annotated[list[Text], Field(min_length=1)]] = Field(default_factory=dict)
     """Special inputs: parameter of a function → name of labels or of another special output of an earlier step. With
-    a list of names the function gets all of them, by name. Special inputs that are not named here come from the
+    a list of names the function gets all of them, by name. What a routing table gives for one value of `group_by` has
+    the name of that value after a dot, `places.DNA`. Special inputs that are not named here come from the
     plate's metadata: `channel_names`, `pixel_size_um`, `z_spacing_um`, `grid_dimensions` (rows and columns of the
     sites), `stage_positions` (of the sites, (y, x) in micrometres)."""
     outputs: dict[str, Name] = Field(default_factory=dict)

@@ -161,6 +161,19 @@ def test_assembling_and_segmenting_in_one_step(plate: SimpleNamespace) -> None:
     np.testing.assert_array_equal(together, image_of(plate, "B02", "nuclei"))
 
 
+def test_positions_of_one_channel_for_all(plate: SimpleNamespace) -> None:
+    """A routing table gives positions for each channel; those of one serve the others by its name."""
+    routes = "{DNA: hcs.stage_tile_positions, GFP: {call: hcs.stage_tile_positions, args: {overlap: 0.5}}}"
+    text = STEPS.replace("func: hcs.stage_tile_positions", f"group_by: channel\n    func: {routes}")
+    with pytest.raises(UserError, match=r"the size of what hcs\.assemble yields is not known"):
+        plate.run(text)
+    plate.run(text.replace("{positions: positions}\n    keep", "{positions: positions.DNA}\n    keep"))
+    for number, channel in enumerate(("DNA", "GFP")):
+        np.testing.assert_array_equal(image_of(plate, "B02")[number], expected("B02", channel))
+    plate.run(text.replace("{positions: positions}\n    keep", "{positions: positions.GFP}\n    keep"))
+    assert image_of(plate, "B02").shape == (2, 24 + 48, 32 + 64)
+
+
 def test_tiles_on_a_grid_where_the_stage_is_unknown(plate: SimpleNamespace) -> None:
     text = STEPS.replace("func: hcs.stage_tile_positions",
                          "func: {call: hcs.stage_tile_positions, args: {overlap: 0.25}}")  # fmt: skip

@@ -65,7 +65,9 @@ def test_a_stage_that_takes_from_others(results: Path) -> None:
     assert "Takes flat of step light from stage s01-cpu" in shown(results, "s02-cpu", "B02")
     text = shown(results, "s03-cpu", "B02")
     for said in ("reads  even of stage s02-cpu, 2 of site stacked, for DNA", "positions: places",
-                 "stage_positions=[[0.0, 35.0], [0.0, 70.0]]", "demo.zarr: image, cyx 1 × 64 × 150 uint16", "labels/nuclei, yx 64 × 150 int32",
+                 "stage_positions=[[0.0, 35.0], [0.0, 70.0]]",
+                 "demo.zarr: image, cyx 1 × 64 × 150 uint16",
+                 "labels/nuclei, yx 64 × 150 int32",
                  "hcs.classify_pixels(model=model.json (", "Takes the images of step even from stage s02-cpu",
                  "Needs about 60"):  # fmt: skip
         assert said in text, text

@@ -111,7 +111,7 @@ ENTRIES = {
               special_inputs=("positions",), shape="positions"),
         entry("mean", accepts=(3,), coupling="reduces", axis="site", dtypes=dict.fromkeys(SAME, "float32")),
         entry("divide", Parameter("field", required=True), special_inputs=("field",)),
-        entry("lookup", Parameter("table", required=True, annotation="Mapping[str, Any]")),
+        entry("consult", Parameter("table", required=True, annotation="Mapping[str, Any]")),
         entry("shrink", resizes=True),
         entry("rotate", Parameter("reshape", default=True), resizes=True, keep_size={"reshape": False}),
         entry("to_complex", Parameter("output"), dtypes={"uint16": "complex128"}),

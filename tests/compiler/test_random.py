@@ -32,7 +32,7 @@ steps:
     group_by: channel
     wells: [B02-B03]
     func: {DNA: fake.blur, GFP: [{call: fake.gamma, args: {gamma: 2.0}}, fake.blur]}
-  - {name: look, input: route, wells: [B02, "3"], func: {call: fake.lookup, args: {table: {file: plates.schema.json}}}}
+  - {name: look, input: route, wells: [B02, "3"], func: {call: fake.consult, args: {table: {file: plates.schema.json}}}}
   - {name: seen, input: look, wells: [B02, "3"], stack: channel, func: fake.quality, outputs: {table: focus}}
   - {name: where, input: smooth, stack: site, func: fake.stage, outputs: {positions: places}}
   - {name: whole, input: smooth, stack: site, func: fake.mosaic, inputs: {positions: places}, keep: true}
@@ -60,7 +60,7 @@ WORDS = st.sampled_from(
      "whole", "where", "places", "file", "lazy", "json", "plates.schema.json", "../x.json", "slice_by_slice",
      "may_rescale", "overrides", "derived", "stage_positions", "step", "A01-C06", "B", "fake.blur", "fake.project",
      "fake.segment", "fake.ring", "fake.measure", "fake.threshold", "fake.volume", "fake.assemble", "fake.positions",
-     "fake.cuda", "fake.any", "fake.stage", "fake.mosaic", "fake.mean", "fake.divide", "fake.lookup", "fake.shrink",
+     "fake.cuda", "fake.any", "fake.stage", "fake.mosaic", "fake.mean", "fake.divide", "fake.consult", "fake.shrink",
      "fake.quality", "8 um", "3 s", "B02", "demo", "Nuclei_Area", "a + 1", ""]
 )  # fmt: skip
 SCALARS = WORDS | st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=4)

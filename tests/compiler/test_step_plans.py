@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from hcs_lib.compiler.stages import divide_into_stages
+from hcs_lib.core.canonical import canonical_json
 from hcs_lib.core.domains import Domain
 from hcs_lib.plates.index import PlateIndex
 
@@ -85,6 +87,28 @@ def test_stitching_reads_the_grid_and_hands_positions_on(fake: SimpleNamespace) 
 def test_the_step_state_is_the_resolved_configuration(fake: SimpleNamespace) -> None:
     context = fake.compile(steps(BLUR.replace("fake.blur", "{call: fake.blur, args: {sigma: 2}}"), KEEP))["B02"]
     assert context.step_state_map[0] == {"name": "blur", "func": ({"call": "fake.blur", "args": {"sigma": 2}},)}
+
+
+def test_later_edits_do_not_reach_a_context(fake: SimpleNamespace) -> None:
+    """Neither of the pipeline that it was compiled from, nor of the drafts that the phases filled."""
+    drafts, problems = fake.draft(steps("{name: first, func: {call: fake.gamma, args: {gamma: [1, 2]}}}", KEEP))
+    assert problems == []
+    (part,) = divide_into_stages(drafts, gated=False)
+    first, *_ = part.freeze(fake.execution, {})
+    before = first.digest, canonical_json(first.to_json())
+    call = part.step_plans[0].pattern[None][0]
+    call.args["gamma"].append(3)
+    call.args["more"] = 1
+    call.source.args["gamma"].append(3)
+    part.step_state_map[0]["name"] = "other"
+    part.step_plans.pop(1)
+    assert (first.digest, canonical_json(first.to_json())) == before
+    with pytest.raises(TypeError):
+        first.step_plans[2] = first.step_plans[0]
+    with pytest.raises(TypeError):
+        first.step_state_map[0]["name"] = "other"
+    with pytest.raises(AttributeError):
+        first.step_plans[0].func.chain[0].args["gamma"].append(3)
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found + [place for key, item in items for place in places(item, (*path, key))]
 
 
-@settings(
-    max_examples=int(os.environ.get("HCS_EXAMPLES", "100")), deadline=None, suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_context_changed_at_random(make_bench: Any, data: st.DataObject) -> None:
     bench = make_bench(f"plate{next(NUMBERS)}", wells=("A01",), sites=(1, 2))
