@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hcs_lib import __version__
 from hcs_lib.core.declare import MemoryType, ProcessingContract
 from hcs_lib.core.distributions import installed_version
-from hcs_lib.core.errors import MachineError, Problem, UserError
+from hcs_lib.core.errors import HcsError, MachineError, Problem, UserError
 from hcs_lib.registry.execute import ContractExecution
 
 if TYPE_CHECKING:
@@ -154,14 +154,14 @@ class LibraryRegistryBase(ContractExecution, ABC):
         MachineError
             Where it cannot be used on this machine. A library that needs a device overrides this and looks for one.
         """
-        return self._import(self.MODULES_TO_SCAN[0])
-
-    def _import(self, module: str) -> Any:
-        """Import a module; one that is half installed raises anything, which is the machine's fault."""
         try:
-            return importlib.import_module(module)
+            return importlib.import_module(self.MODULES_TO_SCAN[0])
         except Exception as error:
-            raise MachineError(f"{self.library_name} cannot be imported: {error}.") from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, why: object) -> HcsError:
+        """Return what is raised where the library cannot be imported: one that is half installed raises anything."""
+        return MachineError(f"{self.library_name} cannot be imported: {why}.")
 
     def push(self, array: Any) -> Any:
         """Return a NumPy array as an array of this library."""
@@ -206,11 +206,17 @@ class LibraryRegistryBase(ContractExecution, ABC):
 
         With `only`, one of them at most: asking scikit-image for all its names imports all of SciPy.
         """
-        loaded = self._import(module)
+        try:
+            members = self._members(module, only)
+        except Exception as error:
+            raise self._unusable(error) from error
+        return {name: member for name, member in members.items() if callable(member) and not isinstance(member, type)}
+
+    def _members(self, module: str, only: str | None) -> dict[str, Any]:
+        loaded = importlib.import_module(module)
         names = getattr(loaded, "__all__", None) or [name for name in vars(loaded) if not name.startswith("_")]
         names = [name for name in names if only in (None, name) and (self.FUNCTIONS is None or name in self.FUNCTIONS)]
-        members = {name: getattr(loaded, name) for name in sorted(names)}
-        return {name: member for name, member in members.items() if callable(member) and not isinstance(member, type)}
+        return {name: getattr(loaded, name) for name in sorted(names)}
 
     def function(self, target: str) -> Callable[..., Any]:
         """Return the function that `module:name` stands for.

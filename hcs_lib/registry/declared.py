@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -77,27 +76,15 @@ class DeclaredLibrary(LibraryRegistryBase):
         root = self._files[module].parent
         return digest({file.relative_to(root).as_posix(): digest_file(file) for file in sorted(root.rglob("*.py"))})
 
-    def get_library_object(self) -> Any:
-        """Import the package and return it. Raises UserError where that fails: somebody named it."""
-        try:
-            return import_module(self.package)
-        except Exception as error:
-            # Whatever a stranger's module raises must not take the other libraries with it.
-            raise self._unusable(error) from error
-
     def identify(self, module: str, name: str) -> str:
         """Return the library's name and the function's: which module it lives in is its author's to change."""
         return f"{self.library_name}.{name}"
 
     def public_functions(self, module: str, only: str | None = None) -> dict[str, Callable[..., Any]]:
         """Return the functions of a module that are declared there."""
-        try:
-            found = super().public_functions(module, only)
-        except Exception as error:
-            raise self._unusable(error) from error
         return {
             name: function
-            for name, function in found.items()
+            for name, function in super().public_functions(module, only).items()
             if hasattr(function, DECLARATION) and function.__module__ == module
         }
 
@@ -164,6 +151,7 @@ class DeclaredLibrary(LibraryRegistryBase):
         )
 
     def _unusable(self, why: object) -> HcsError:
+        """Return a UserError: somebody named the module."""
         reason = f"{type(why).__name__}: {why}" if isinstance(why, BaseException) else why
         return UserError(Problem(f"module {self.package}", f"It cannot be imported ({reason}).",
                                  "Put it beside the configuration, or install it."))  # fmt: skip

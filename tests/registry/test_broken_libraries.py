@@ -77,6 +77,7 @@ def test_one_module_of_several_that_raises(monkeypatch, tmp_path):
     ("source", "message"),
     [
         ("import no_such_module", "broken cannot be imported: No module named 'no_such_module'"),
+        ("__all__ = ['nothing']", "broken cannot be imported: module 'broken_library' has no attribute 'nothing'"),
         ("1 / 0", "broken cannot be imported: division by zero"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "broken cannot be probed: it crashed with SIGSEGV"),
         ("raise SystemExit(5)", r"broken cannot be probed: it ended its process with status 5"),

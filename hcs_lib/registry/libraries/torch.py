@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from hcs_lib.core.declare import MemoryType
@@ -67,6 +67,12 @@ class TorchRegistry(LibraryRegistryBase):
         torch.backends.cudnn.conv.fp32_precision = "ieee"
         torch.backends.cuda.matmul.fp32_precision = "ieee"
         return library
+
+    def stack(self, slices: Sequence[Any]) -> Any:
+        """Join tensors along a new first axis, where they are."""
+        import torch
+
+        return torch.stack(list(slices))
 
     def identify(self, module: str, name: str) -> str:
         """Return the public name of what is adapted: `torch.nn.functional.avg_pool2d`."""
