@@ -83,7 +83,7 @@ def test_slice_by_slice_where_the_step_says_so(fake: SimpleNamespace) -> None:
         (one("fake.stretch"), "4: Step 'a': fake.stretch rescales pixel values. Say `may_rescale: true` in the step, if that is meant."),
         (one("{call: fake.rescale, args: {preserve_range: false}}"),
          "4: Step 'a': with preserve_range: False, fake.rescale rescales pixel values. Leave it out, or say `may_rescale: true` in the step."),
-        (one("fake.blurr"), "4: Step 'a': There is no function 'fake.blurr'. Did you mean fake.blur or fake.volume or fake.lookup?"),
+        (one("fake.blurr"), "4: Step 'a': There is no function 'fake.blurr'. Did you mean fake.blur or fake.volume or fake.measure?"),
         (one("[fake.blur, {call: fake.blur, args: {sgima: 1}}]"),
          "4: Step 'a': fake.blur has no parameter 'sgima'. Did you mean sigma?"),
         (one("{call: fake.to_float, args: {x: 1}}"), "4: Step 'a': fake.to_float has no parameter 'x'. It has none."),

@@ -127,7 +127,7 @@ def test_a_problem_of_all_wells_is_said_once(fake: SimpleNamespace) -> None:
     text = fake.nuclei.replace("fake.measure", "fake.mesure")
     text += "overrides: [{wells: [A01], step: nuclei, args: {fake.segment: {min_diameter: 9 um}}}]\n"
     assert fake.problems(text, fake.index(wells)) == [
-        "pipeline.yaml:10: Step 'measure': There is no function 'fake.mesure'. Did you mean fake.measure or fake.blur or fake.stretch?"
+        "pipeline.yaml:10: Step 'measure': There is no function 'fake.mesure'. Did you mean fake.measure or fake.mean or fake.blur?"
     ]
 
 
