@@ -10,6 +10,7 @@ from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.contexts.plans import StepPlan, ZarrStore
 from hcs_lib.core.domains import Coordinates, Domain, Site
 from hcs_lib.core.errors import DataError
+from hcs_lib.execution.memory import give_back_for
 from hcs_lib.execution.outputs import Staging
 from hcs_lib.execution.values import Value, Wiring, calls_of
 from hcs_lib.storage.spec import ArraySpec
@@ -97,6 +98,7 @@ def _put(image: _Image, position: tuple[int, ...], plane: Array, staging: Stagin
     image.missing -= 1
     if not image.missing:
         array, image.array = image.array, None
+        give_back_for(array.nbytes)
         staging.write_site(image.store, image.site, array)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hcs_lib.arrays.memory import copy_of, is_array, memory_type_of
 from hcs_lib.core.errors import DataError
+from hcs_lib.execution.memory import give_back_for
 from hcs_lib.execution.values import Value
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Inputs:
                 planes.append(plane)
             else:
                 stack[number] = plane
+                del plane
+                give_back_for(stack.nbytes)
         return np.stack(planes) if stack is None else stack
 
     def joined(self, values: list[Value]) -> Any:

@@ -19,7 +19,6 @@ from hcs_lib.execution import outputs, receipts
 from hcs_lib.execution.devices import Gpu, leased_gpu
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.journal import MAX_DEATHS, in_flight
-from hcs_lib.execution.memory import give_back_large_arrays
 from hcs_lib.execution.threads import limit_threads
 from hcs_lib.execution.validation import check_context
 from hcs_lib.execution.well import WellRun
@@ -90,7 +89,6 @@ class Worker:
         receipt = job.kept
         if receipt is None:
             limit_threads(job.context.threads)
-            give_back_large_arrays()
             self._bring_back(job)
             receipt = self._do(job, forget=self._retry_failed, following=following)
         elif job.folders.work.exists():

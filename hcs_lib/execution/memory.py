@@ -1,4 +1,4 @@
-"""Memory of the process: what arrays leave goes back to the system, and how much there was at most."""
+"""Memory of the process: what large arrays leave goes back to the system, and how much there was at most."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import resource
 from contextlib import suppress
 from pathlib import Path
 
-_M_MMAP_THRESHOLD = -3
-_LARGE = 2**20
+LARGE = 32 * 2**20
+"""What glibc never takes from the heap where it puts what is smaller."""
 
 
-def give_back_large_arrays() -> None:
-    """Have the C library return arrays of a megabyte and more to the system once they are freed.
+def give_back_for(size: int) -> None:
+    """Before so many bytes are needed beside the heap, return to the system what in it is free.
 
-    glibc raises that limit to 32 MB by itself, and keeps planes that were freed in a heap with holes: a stack of them
-    then takes their memory a second time.
+    glibc keeps planes that were freed; with a stack of them, their memory would be held twice. The temporaries of
+    functions, which are freed and needed again at once, are better left to it.
     """
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
+    if size >= LARGE:
+        with suppress(AttributeError, OSError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def reset_peak() -> None:
