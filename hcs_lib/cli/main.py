@@ -19,6 +19,7 @@ _COMMANDS = {
     "functions": "hcs_lib.cli.functions:functions",
     "compile": "hcs_lib.cli.compile:compile_command",
     "show": "hcs_lib.cli.compile:show",
+    "plan": "hcs_lib.cli.plan:plan",
     "execute": "hcs_lib.cli.execute:execute",
     "clean": "hcs_lib.cli.clean:clean",
     "gate": "hcs_lib.cli.gate:gate",

@@ -40,6 +40,7 @@ from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.pipeline.loading import LoadedPipeline, load_pipeline
 from hcs_lib.pipeline.settings import PlateSettings, Settings
 from hcs_lib.plates.index import PlateIndex
+from hcs_lib.plates.indexing import index_plate
 from hcs_lib.plates.platemap import read_platemap
 
 
@@ -53,11 +54,30 @@ def compile_plate(
     plate, settings
         From `load_settings`.
     results
-        The folder of results; `results/{plate}/index.json` must be there.
+        The folder of results; `results/{plate}/index.json` must be there, but for a check: then the plate is indexed
+        in memory.
     check
         Write nothing.
     registry
         The folder of the registry's files; by default `results/registry`.
+
+    Raises
+    ------
+    UserError
+        With every problem of every well.
+    """
+    path = results / plate.name / "index.json"
+    index = index_anew(plate, settings) if check and not path.exists() else _load_index(path, plate.name)
+    plan, parts = draft_plate(plate, settings, index, registry or results / "registry")
+    if not check:
+        write_plate_plan(results / plate.name, plan, parts, execution_settings(settings))
+    return plan
+
+
+def draft_plate(
+    plate: PlateSettings, settings: Settings, index: PlateIndex, registry: Path
+) -> tuple[PlatePlan, list[DraftContext]]:
+    """Compile one plate in memory; return its plan, and the drafts of its contexts stage by stage.
 
     Raises
     ------
@@ -69,9 +89,8 @@ def compile_plate(
 
     for module in settings.registry.modules:
         get_library(module).get_library_object()
-    index = _load_index(results / plate.name / "index.json", plate.name)
     pipeline = load_pipeline(plate.pipeline)
-    service = RegistryService(registry or results / "registry")
+    service = RegistryService(registry)
     drafts, problems = draft_contexts(plate, settings, index, pipeline, service)
     if plate.platemap is not None:
         try:
@@ -87,11 +106,24 @@ def compile_plate(
     if problems:
         raise UserError(problems)
     parts = divide_into_stages(drafts, gated=settings.qc_gate is not None)
-    plan = _plate_plan(plate, settings, index, pipeline, parts)
-    if not check:
-        execution = ExecutionSettings(engine=current_engine(), bad_planes=settings.bad_planes)
-        write_plate_plan(results / plate.name, plan, parts, execution)
-    return plan
+    return _plate_plan(plate, settings, index, pipeline, parts), parts
+
+
+def execution_settings(settings: Settings) -> ExecutionSettings:
+    """Return what contexts are frozen with."""
+    return ExecutionSettings(engine=current_engine(), bad_planes=settings.bad_planes)
+
+
+def index_anew(plate: PlateSettings, settings: Settings) -> PlateIndex:
+    """Index the raw plate as the workflow does, in memory."""
+    return index_plate(
+        plate.path,
+        plate=plate.name,
+        format=plate.format,
+        pattern=plate.pattern,
+        fingerprint=settings.fingerprint,
+        pixel_size_um=plate.pixel_size_um,
+    )
 
 
 def _load_index(path: Path, plate: str) -> PlateIndex:
