@@ -71,16 +71,16 @@ def to(array: Any, memory_type: MemoryType, device: str | None = None) -> Any:
     return host if memory_type == "numpy" else _to_pyclesperanto(host)
 
 
-def all_to(value: Any, memory_type: MemoryType) -> Any:
-    """Return a value with every array in it, also in tuples, lists and mappings, in another memory type."""
+def all_to(value: Any, memory_type: MemoryType, device: str | None = None) -> Any:
+    """Return a value with every array in it, also in tuples, lists and mappings, where `to` puts it."""
     match value:
         case tuple():
-            return tuple(all_to(item, memory_type) for item in value)
+            return tuple(all_to(item, memory_type, device) for item in value)
         case list():
-            return [all_to(item, memory_type) for item in value]
+            return [all_to(item, memory_type, device) for item in value]
         case Mapping():
-            return {key: all_to(item, memory_type) for key, item in value.items()}
-    return to(value, memory_type) if is_array(value) else value
+            return {key: all_to(item, memory_type, device) for key, item in value.items()}
+    return to(value, memory_type, device) if is_array(value) else value
 
 
 def _to_numpy(array: Any, source: MemoryType) -> Any:

@@ -107,7 +107,7 @@ class Steps:
         for call in chain:
             given = {parameter: self._special(plan, call, parameter, at, inputs) for parameter in call.special_inputs}
             shape = image.shape[-2:]
-            image = self._call(call, image, {**plain_arguments(call.args, self._results), **given})
+            image = self._call(plan, call, image, {**plain_arguments(call.args, self._results), **given})
             if call.special_outputs:
                 if not isinstance(image, tuple) or len(image) != 1 + len(call.special_outputs):
                     raise DataError(
@@ -119,7 +119,7 @@ class Steps:
                 specials |= dict(zip(call.special_outputs, rest, strict=True))
         return image, specials, shape
 
-    def _call(self, call: FunctionCall, image: Any, arguments: dict[str, Any]) -> Any:
+    def _call(self, plan: StepPlan, call: FunctionCall, image: Any, arguments: dict[str, Any]) -> Any:
         from hcs_lib.arrays.convert import all_to, to
         from hcs_lib.arrays.exhaustion import retry_when_exhausted
         from hcs_lib.arrays.memory import dtype_name, is_array
@@ -128,6 +128,8 @@ class Steps:
             raise DataError(" ".join(refused))
         bound = self._functions[call.call]
         contract = ProcessingContract[call.contract]
+        # torch computes where its tensors lie; on the GPU that the job holds in a step which asks for one.
+        device = "cuda" if plan.gpu and call.memory_type == "torch" else None
         try:
             return retry_when_exhausted(
                 call.call,
@@ -135,9 +137,9 @@ class Steps:
                 lambda: contract.execute(
                     bound.registry,
                     bound.func,
-                    to(image, call.memory_type),
+                    to(image, call.memory_type, device),
                     slice_by_slice=call.slice_by_slice,
-                    **all_to(arguments, call.memory_type),
+                    **all_to(arguments, call.memory_type, device),
                 ),
             )
         except (MemoryError, MachineError):

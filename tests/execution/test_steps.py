@@ -364,3 +364,27 @@ def test_special_outputs_lie_in_memory_of_their_own(run: Any, plan_step: Any, pl
     image, (flat,) = values.image(0, Coordinates(1, "DNA", 1, 1)), values.named(0, "flat")
     assert not np.may_share_memory(image, flat)
     np.testing.assert_array_equal(image, flat)
+
+
+@pytest.mark.torch
+def test_torch_computes_on_the_gpu_of_a_step_that_asks_for_one(run: Any, plan_step: Any, plan_call: Any) -> None:
+    import torch
+
+    domain = DOMAIN.replace(site=(1,), channel=("DNA",), z=(1,))
+    seen = []
+
+    def double(image: Any) -> Any:
+        seen.append(image.device.type)
+        return image * 2
+
+    chain = (plan_call("test:double").model_copy(update={"memory_type": "torch"}),)
+    run({"double": double}, plan_step(0, "s", chain, domain))
+    assert seen == ["cpu"]
+    held = plan_step(0, "s", chain, domain, gpu=1)
+    if torch.cuda.is_available():
+        run({"double": double}, held)
+        assert seen == ["cpu", "cuda"]
+    else:
+        # Never a silent fallback.
+        with pytest.raises(MachineError, match="no device cuda here"):
+            run({"double": double}, held)
