@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from hcs_lib.arrays.memory import dtype_name, is_array, memory_type_of
@@ -46,7 +47,8 @@ def to(array: Any, memory_type: MemoryType, device: str | None = None) -> Any:
     Parameters
     ----------
     device
-        `cpu`, `cuda` or `cuda:1`. None: where the array is, else the CPU for torch and the current device for cupy.
+        `cpu`, `cuda` or `cuda:1`; for pyclesperanto, `cuda` is any GPU that speaks OpenCL. None: where the array is,
+        else the CPU for torch, and the current device for cupy and pyclesperanto.
 
     Raises
     ------
@@ -58,7 +60,7 @@ def to(array: Any, memory_type: MemoryType, device: str | None = None) -> Any:
         For a device that the memory type has nothing to do with.
     """
     source = memory_type_of(array)
-    if memory_type in ("numpy", "pyclesperanto") and device not in (None, "cpu"):
+    if memory_type == "numpy" and device not in (None, "cpu"):
         raise UserError(f"{memory_type} has no arrays on {device}.")
     if memory_type == "torch":
         tensor = array if source == "torch" else _to_torch(array, source)
@@ -68,7 +70,7 @@ def to(array: Any, memory_type: MemoryType, device: str | None = None) -> Any:
     if source == memory_type:
         return array
     host = _to_numpy(array, source)
-    return host if memory_type == "numpy" else _to_pyclesperanto(host)
+    return host if memory_type == "numpy" else _to_pyclesperanto(host, device)
 
 
 def all_to(value: Any, memory_type: MemoryType, device: str | None = None) -> Any:
@@ -147,7 +149,7 @@ def _to_cupy(array: Any, source: MemoryType, device: str | None) -> Any:
         return cupy.asarray(array)
 
 
-def _to_pyclesperanto(array: Any) -> Any:
+def _to_pyclesperanto(array: Any, device: str | None) -> Any:
     import numpy as np
 
     if not 1 <= array.ndim <= 3 or not array.size:
@@ -155,10 +157,24 @@ def _to_pyclesperanto(array: Any) -> Any:
             f"pyclesperanto takes arrays of one to three dimensions that are not empty, not of shape {array.shape}."
         )
     host = np.ascontiguousarray(_as_dtype(array, "pyclesperanto"))
+    return _library("pyclesperanto").push(host, device=_opencl_device(device and _parse(device)[0]))
+
+
+@cache
+def _opencl_device(kind: str | None) -> Any:
+    """Return the current device, or the first of a kind: what computed a result is never left to chance."""
     cle = _library("pyclesperanto")
-    if not (hasattr(cle, "list_available_devices") and cle.list_available_devices()):
-        raise MachineError("pyclesperanto finds no OpenCL device. Install a driver (pocl gives one on the CPU).")
-    return cle.push(host)
+    if hasattr(cle, "list_available_devices") and cle.list_available_devices(_OPENCL[kind]):
+        return None if kind is None else cle.select_device(device_type=_OPENCL[kind])
+    if kind == "cuda":
+        raise MachineError("pyclesperanto finds no GPU that speaks OpenCL here.")
+    raise MachineError(
+        f"pyclesperanto finds no OpenCL device{' on the CPU' if kind else ''}. Install a driver (pocl gives one on the "
+        "CPU), or compile with a GPU (`device: auto`, `gpus: 1`)."
+    )
+
+
+_OPENCL = {None: "all", "cpu": "cpu", "cuda": "gpu"}
 
 
 def _as_dtype(array: Any, name: MemoryType) -> Any:

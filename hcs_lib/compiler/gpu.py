@@ -1,7 +1,8 @@
 """Phase 5: GPU requirement. What runs on one, and how many a step needs; which it gets is decided when a job runs.
 
-With `device: auto`, and where the configuration grants a GPU, a function is replaced by its twin there. That is fixed
-in the context: nothing falls back at run time.
+With `device: auto`, and where the configuration grants a GPU, a function is replaced by its twin there. Functions of
+torch and pyclesperanto run on a GPU where one is granted, and else on the CPU. That is fixed in the context: nothing
+falls back at run time.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ _ARRAYS = frozenset({
 })  # fmt: skip
 """Parameters that take an array: functions on the CPU make one of a list, and those on a GPU do not."""
 
+_EITHER: frozenset[MemoryType] = frozenset({"pyclesperanto", "torch"})
+"""Memory types whose functions run on the CPU, and on a GPU where one is granted."""
+
 
 def assign_gpu_resources_for_context(
     context: DraftContext, device: Literal["cpu", "gpu", "auto"], gpus: int = 0
@@ -32,13 +36,15 @@ def assign_gpu_resources_for_context(
         How many the configuration grants.
     """
     known = all(call.entry for plan in context.step_plans.values() for call in plan.calls)
+    granted = device == "gpu" or (device == "auto" and gpus > 0)
     if known and device != "cpu":
         if device == "auto" and gpus:
             _take_twins(context)
         _place_generic_functions(context)
     for plan in context.step_plans.values():
         needing = [call for call in plan.calls if call.runs_on in GPU_ONLY]
-        plan.gpu = max(plan.source.model.gpu, 1 if needing else 0)
+        able = granted and any(call.runs_on in _EITHER for call in plan.calls)
+        plan.gpu = max(plan.source.model.gpu, 1 if needing or able else 0)
         if plan.gpu and device == "cpu":
             what, place = (f"{needing[0].source.call} needs", "func") if needing else ("it asks for", "gpu")
             context.problem(plan.source, (place,), f"{what} a GPU, and the configuration says `device: cpu`.",

@@ -128,8 +128,9 @@ class Steps:
             raise DataError(" ".join(refused))
         bound = self._functions[call.call]
         contract = ProcessingContract[call.contract]
-        # torch computes where its tensors lie; on the GPU that the job holds in a step which asks for one.
-        device = "cuda" if plan.gpu and call.memory_type == "torch" else None
+        # These two compute where their arrays lie, and the plan says where that is.
+        placed = call.memory_type in ("torch", "pyclesperanto")
+        device = ("cuda" if plan.gpu else "cpu") if placed else None
         try:
             return retry_when_exhausted(
                 call.call,

@@ -71,7 +71,8 @@ class Config(Model):
     """The pipeline of every plate that names none in the table."""
     device: Literal["cpu", "gpu", "auto"] = "cpu"
     """`cpu` refuses functions that need a GPU, `gpu` refuses pipelines without one, `auto` takes what the functions
-    of the pipeline need and, where there are `gpus`, the twins there of those that run on the CPU."""
+    of the pipeline need and, where there are `gpus`, the twins there of those that run on the CPU. torch and
+    pyclesperanto run on a GPU with `gpu`, and with `auto` where there are `gpus`."""
     gpus: Annotated[int, Field(ge=0)] = 0
     """How many GPUs there are for the analysis. A profile for a machine that has some says so (`config: gpus=1`)."""
     wells_per_batch: Annotated[int, Field(ge=1, le=1536)] = 16

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hcs_lib.core.errors import HcsError
 from hcs_lib.registry.entry import FunctionEntry, Parameter
 from hcs_lib.registry.libraries import get_library, library_names
 
@@ -32,7 +33,10 @@ class Difference(NamedTuple):
 def twin_name(function_id: str) -> TwinName | None:
     """Return what the twin of a function would be called, whichever side it is on; None where none is declared."""
     for name in library_names():
-        prefixes = get_library(name).TWIN
+        try:
+            prefixes = get_library(name).TWIN
+        except HcsError:  # what others installed is broken; looking a function of theirs up says so
+            continue
         if prefixes is None:
             continue
         own, other = prefixes

@@ -118,6 +118,7 @@ ENTRIES = {
         entry("windowed", Parameter("size", required=True, annotation="float | Sequence[float]")),
         entry("shapes", returns="table", dtypes=SAME),
         entry("cuda", memory_type="cupy"),
+        entry("either", memory_type="torch"),
         entry("any", Parameter("options", kind="any")),
         entry("generic", Parameter("low", default=0), accepts=(2, 3), generic=True),
         entry("sharpen", Parameter("amount", default=1.0), Parameter("weights"), accepts=(2, 3), coupling="mixes"),

@@ -47,6 +47,23 @@ def test_nothing_moves_without_a_grant(fake: SimpleNamespace, settings: dict[str
     assert contexts["s01-cpu", "B02"].digest == fake.stages(pipeline("fake.blur"))["s01-cpu", "B02"].digest
 
 
+@pytest.mark.parametrize(
+    ("settings", "stage"),
+    [
+        ({"device": "cpu", "gpus": 1}, "s01-cpu"),
+        ({"device": "auto"}, "s01-cpu"),
+        ({"device": "auto", "gpus": 1}, "s01-gpu"),
+        ({"device": "gpu"}, "s01-gpu"),
+    ],
+)
+def test_torch_runs_on_a_gpu_where_one_is_granted(
+    fake: SimpleNamespace, settings: dict[str, object], stage: str
+) -> None:
+    contexts = fake.stages(pipeline("fake.either"), **settings)
+    assert {name for name, _ in contexts} == {stage}
+    assert contexts[stage, "B02"].step_plans[0].gpu == int(stage == "s01-gpu")
+
+
 def test_gpu_takes_functions_as_they_are_named(fake: SimpleNamespace) -> None:
     found = chain(fake, pipeline("fake.blur", "fake.cuda"), device="gpu", gpus=1)
     assert found == [("fake.blur", "numpy", None), ("fake.cuda", "cupy", None)]
