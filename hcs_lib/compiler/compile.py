@@ -298,4 +298,5 @@ def _memory_mb(part: DraftContext) -> int:
     """Estimate the memory of a job, from the plans of its first well."""
     index, first = part.plate.index, part.wells[0]
     plans = {number: plan.for_well(number, index.plate, first) for number, plan in part.step_plans.items()}
-    return memory_mb(plans, index.shape, index.dtype)
+    raw_store = part.raw_store.for_well(index.plate, first) if part.raw_store else None
+    return memory_mb(plans, index.shape, index.dtype, raw_store)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from hcs_lib.contexts.context import FrozenContext
-from hcs_lib.contexts.plans import StepPlan, ZarrStore
+from hcs_lib.contexts.plans import FunctionCall, StepPlan, ZarrStore
 from hcs_lib.core.domains import Domain
 
-BASE_MB = 600
+BASE_MB = 300
 """Of a process that has the image libraries loaded."""
+
+DEVICE_MB = 600
+"""Of one that has a library for GPUs loaded too."""
 
 _WORKING_PLANES = 6
 """Planes of float64 that a function works with beside its image and its result."""
@@ -39,43 +42,79 @@ def resources_of(context: FrozenContext) -> Resources:
     stores = [plan.zarr_store for plan in context.step_plans.values() if plan.zarr_store]
     stores += [context.raw_store] if context.raw_store else []
     return Resources(
-        memory_mb=memory_mb(context.step_plans, context.plane_shape, context.plane_dtype),
+        memory_mb=memory_mb(context.step_plans, context.plane_shape, context.plane_dtype, context.raw_store),
         read=len(context.planes) * size,
         written=sum(len(store.groups) * _stored(store) for store in stores),
     )
 
 
-def memory_mb(plans: Mapping[int, StepPlan], plane_shape: tuple[int, int], plane_dtype: str) -> int:
+def memory_mb(
+    plans: Mapping[int, StepPlan], plane_shape: tuple[int, int], plane_dtype: str, raw_store: ZarrStore | None
+) -> int:
     """Estimate the memory of a process that executes the steps of one well.
 
-    Steps that see one site at a time hold one site at a time. What a step gives is held until the last step that takes
-    it; the raw planes, until their site is done, with one group read ahead.
+    Calls run just before what takes anything from them: of each step, and of the raw planes, as much is held as later
+    steps stack. The raw planes of one group more are read ahead. The images of a site that are written are put together
+    in memory.
     """
     plane = math.prod(plane_shape)
-    last = {index: index for index in plans}
-    for index, plan in plans.items():
-        links = [link.producer for linked in plan.special_inputs.values() for link in linked]
-        for producer in (*links, plan.input):
-            if producer in last:
-                last[producer] = max(last[producer], index)
+    last, stacked = _last_uses(plans), _stacked_later(plans)
+    raw_last = max((index for index, plan in plans.items() if plan.input is None), default=-1)
+    raw = max(
+        (_group(plan.domain, stacked[index] | {plan.stack}) for index, plan in plans.items() if plan.input is None),
+        default=0,
+    )
     pixels: dict[int, int] = {}
     peak = 0
     for index, plan in plans.items():
-        alone = plan.stack != "site" and plan.domain.site != (None,)
         before = pixels.get(plan.input, plane) if plan.input is not None else plane
         pixels[index] = _pixels(plan, before)
         held = sum(
-            _planes(other.output_domain, alone=alone) * pixels[number] * itemsize(other.dtype or _UNKNOWN)
+            _group(other.output_domain, stacked[number]) * pixels[number] * itemsize(other.dtype or _UNKNOWN)
             for number, other in plans.items()
             if number <= index <= last[number] and other.returns in ("image", "labels", "mask")
         )
-        raw = 0
-        if plan.input is None:
-            # The planes of one group more are read while this one computes.
-            raw = (_planes(plan.domain, alone=alone) + _stacked(plan)) * plane * itemsize(plane_dtype)
-        written = _stored(plan.zarr_store) if plan.zarr_store else 0
-        peak = max(peak, held + raw + max(_working(plan, before, plane_dtype, plans), written))
-    return BASE_MB + math.ceil(peak / 2**20)
+        if index <= raw_last:
+            held += 2 * raw * plane * itemsize(plane_dtype)
+        peak = max(peak, held + _working(plan, before, plane_dtype, plans))
+    stores = [raw_store, *(plan.zarr_store for plan in plans.values())]
+    written = sum(_stored(store) for store in stores if store)
+    types = {call.memory_type for plan in plans.values() for call in _calls(plan)}
+    return (BASE_MB if types <= {"numpy"} else DEVICE_MB) + math.ceil((peak + written) / 2**20)
+
+
+def _last_uses(plans: Mapping[int, StepPlan]) -> dict[int, int]:
+    """Return the last step that takes anything from each."""
+    last = {index: index for index in plans}
+    for index, plan in plans.items():
+        for producer in _producers(plan):
+            if producer in last:
+                last[producer] = max(last[producer], index)
+    return last
+
+
+def _stacked_later(plans: Mapping[int, StepPlan]) -> dict[int, set[str | None]]:
+    """Return the axes that steps stack which take anything from each, or from what does."""
+    found: dict[int, set[str | None]] = {index: set() for index in plans}
+    for index in sorted(plans, reverse=True):
+        for producer in _producers(plans[index]):
+            if producer in found:
+                found[producer] |= found[index] | {plans[index].stack}
+    return found
+
+
+def _producers(plan: StepPlan) -> set[int]:
+    links = {link.producer for linked in plan.special_inputs.values() for link in linked}
+    return links if plan.input is None else links | {plan.input}
+
+
+def _group(domain: Domain, axes: Iterable[str | None]) -> int:
+    """Return how many planes of a domain are stacked together, over some axes."""
+    return math.prod(len(domain.values(axis)) for axis in axes if axis is not None)
+
+
+def _calls(plan: StepPlan) -> list[FunctionCall]:
+    return [call for chain in (plan.func.chain, *plan.func.routes.values()) for call in chain]
 
 
 def itemsize(dtype: str) -> int:
@@ -92,11 +131,6 @@ def _pixels(plan: StepPlan, before: int) -> int:
     return before * len(plan.domain.site) if mosaic else before
 
 
-def _planes(domain: Domain, *, alone: bool) -> int:
-    """Return how many planes of a domain are held at a time: of one site, or of all."""
-    return domain.size // len(domain.site) if alone else domain.size
-
-
 def _stacked(plan: StepPlan) -> int:
     return len(plan.domain.values(plan.stack)) if plan.stack else 1
 
@@ -106,8 +140,7 @@ def _working(plan: StepPlan, pixels: int, plane_dtype: str, plans: Mapping[int, 
     producer = plans.get(plan.input) if plan.input is not None else None
     given = itemsize(plane_dtype) if plan.input is None else itemsize((producer and producer.dtype) or _UNKNOWN)
     stack = _stacked(plan) * pixels * given
-    calls = [call for chain in (plan.func.chain, *plan.func.routes.values()) for call in chain]
-    whole = any(call.contract in ("PURE_3D", "FLEXIBLE") and not call.slice_by_slice for call in calls)
+    whole = any(call.contract in ("PURE_3D", "FLEXIBLE") and not call.slice_by_slice for call in _calls(plan))
     work = _WORKING_PLANES * pixels * 8
     if plan.stack and whole:
         # Only z-planes are filtered as a volume; channels and sites are looked at together.

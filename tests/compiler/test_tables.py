@@ -46,7 +46,7 @@ def test_the_plan_of_a_plate(fake: SimpleNamespace) -> None:
     (stage,) = plan.stages
     assert (stage.name, stage.gpu, stage.steps) == ("s01-cpu", 0, ("nuclei", "measure"))
     assert stage.batches == {"b001": ("B02", "B03", "C02")}
-    assert 600 < stage.mem_mb < 700
+    assert 300 < stage.mem_mb < 400
 
 
 def test_a_stage_with_a_gpu(fake: SimpleNamespace) -> None:
