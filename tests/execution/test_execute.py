@@ -24,6 +24,7 @@ from hcs_lib.contexts.receipts import Receipt
 from hcs_lib.core.errors import MachineError, UserError
 from hcs_lib.execution.execute import execute_manifest, execute_well
 from hcs_lib.storage.images import read_image
+from hcs_lib.storage.plate import write_plate
 from hcs_lib.storage.tables import read_table
 
 MakeBench = Callable[..., Any]
@@ -516,3 +517,16 @@ def test_the_engine_is_all_that_executes(bench: Any) -> None:
     others = {file for file in loaded if not any(PurePosixPath(file).is_relative_to(source) for source in SOURCES)}
     # Of descriptions beside the pixels; of entries, which are looked up when compiling, or by people.
     assert others == {"plates/metaseries.py", "registry/cache.py", "registry/entry.py", "registry/search.py"}
+
+
+def test_contexts_compiled_here_give_the_same_bytes_from_another_path(bench: Any) -> None:
+    execute_manifest(bench.manifest)
+    there = type(bench)(bench.folder / "elsewhere" / "deeper")
+    for name in ("contexts", "manifests", "plan.json"):
+        source, target = bench.results / name, there.results / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    write_plate(there.store, "demo", {well: [str(site) for site in there.sites] for well in there.wells})
+    shutil.move(bench.raw, there.raw)
+    execute_manifest(there.manifest, raw=there.raw)
+    assert there.outputs() == bench.outputs()

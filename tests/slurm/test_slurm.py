@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -195,3 +196,33 @@ def test_jobs_with_a_gpu_run_side_by_side_each_on_its_own(cluster: Cluster, repo
     assert set(devices) == {"0", "1"}
     assert len(set(ids)) == 2, "two Slurm jobs"
     assert {cluster.jobs()[f"rule_execute_gpu_wildcards_{number}"].nodes for number in (0, 1)} == {"gpu1"}
+
+
+def test_a_step_that_asks_for_a_gpu_has_one_of_the_schedulers(cluster: Cluster, clone: Path, local: Path) -> None:
+    """No driver answers for the GPUs of the tests: the id alone is known. The function computes on the CPU anyhow."""
+    folder = clone.with_name("gpu")
+    shutil.copytree(clone, folder, symlinks=True, ignore=shutil.ignore_patterns("results", ".snakemake"))
+    with (folder / "config/config.yaml").open("a") as file:
+        file.write("device: auto\n")
+    pipeline = folder / "config/pipelines/demo.yaml"
+    step = "outputs: {labels: nuclei}\n"
+    assert step in pipeline.read_text()
+    pipeline.write_text(pipeline.read_text().replace(step, f"{step}    gpu: 1\n"))
+    text = on_slurm(folder, "results/demo/verdict.txt", "--set-resources", "execute_gpu:slurm_partition=gpu")
+    results = folder / "results/demo"
+    assert [stage["gpu"] for stage in json.loads((results / "plan.json").read_text())["stages"]] == [0, 1, 0], text
+    devices = {
+        path.parent.name: json.loads(path.read_text())["device"] for path in results.glob(f"receipts/*/{WELLS[0]}.json")
+    }
+    assert {stage: device["type"] for stage, device in devices.items()} == {
+        "s01-cpu": "cpu",
+        "s02-gpu": "gpu",
+        "s03-cpu": "cpu",
+    }
+    leased = [json.loads((results / f"receipts/s02-gpu/{well}.json").read_text())["device"] for well in WELLS]
+    assert {device["id"] for device in leased} <= {"0", "1"}
+    assert all(set(device) == {"type", "machine", "threads", "id"} for device in leased)
+    jobs = cluster.jobs()
+    assert {jobs[f"rule_execute_gpu_wildcards_demo_s02-gpu_{batch}"].nodes for batch in BATCHES} == {"gpu1"}
+    for table in ("objects.parquet", "sites.parquet", "wells.csv"):
+        assert (results / "tables" / table).read_bytes() == (local / "tables" / table).read_bytes()
