@@ -43,8 +43,16 @@ class WellResult:
 
     @property
     def sites(self) -> tuple[SiteRecord, ...]:
-        """What became of each site."""
-        return self.last.sites
+        """What became of each site in the end, with planes and objects of all stages."""
+        found: dict[int | str, SiteRecord] = {}
+        for receipt in self.receipts:
+            for site in receipt.sites:
+                before = found.get(site.site)
+                if before is not None and before.status == site.status == "done":
+                    planes, counts = max(before.planes, site.planes), {**before.counts, **site.counts}
+                    site = SiteRecord(site=site.site, status="done", planes=planes, counts=counts)
+                found[site.site] = site
+        return tuple(found.values())
 
 
 def load_results(folder: Path, plan: PlatePlan, *, until: str | None = None) -> list[WellResult]:

@@ -15,6 +15,7 @@ from hcs_lib.core.errors import UserError
 from hcs_lib.core.files import write_json
 from hcs_lib.screening.collect import collect_plate
 from hcs_lib.screening.verdict import verdict
+from hcs_lib.screening.wells import WellResult
 from hcs_lib.storage.tables import write_table
 
 WELLS = ("A01", "A02", "B01", "B02")
@@ -249,3 +250,18 @@ def test_a_well_not_executed_since_is_named(plate):
 def test_verdict_before_collect_says_what_to_do(plate):
     with pytest.raises(UserError, match="Run `hcs collect` first"):
         verdict(plate)
+
+
+def test_sites_have_what_all_stages_counted():
+    def site(number, planes, counts, reason=""):
+        status = "skipped" if reason else "done"
+        return SiteRecord(site=number, status=status, planes=planes, counts=counts, reason=reason)
+
+    first = _receipt("A01", sites=(site(1, 6, {"nuclei": 3}), site(2, 6, {"nuclei": 4}), site(3, 6, {"nuclei": 5})))
+    later = _receipt("A01", sites=(site(1, 2, {"cells": 7}), site(2, 0, {}, reason="a bad plane")))
+    found = WellResult("A01", (first, later)).sites
+    assert [(one.site, one.status, one.planes, dict(one.counts)) for one in found] == [
+        (1, "done", 6, {"nuclei": 3, "cells": 7}),
+        (2, "skipped", 0, {}),
+        (3, "done", 6, {"nuclei": 5}),
+    ]
