@@ -72,7 +72,7 @@ class DeclaredLibrary(LibraryRegistryBase):
     def _digest(self) -> str:
         module, *others = self._files
         if not others:
-            return source_digest(module, module)
+            return self._source_digest(module)
         root = self._files[module].parent
         return digest({file.relative_to(root).as_posix(): digest_file(file) for file in sorted(root.rglob("*.py"))})
 
@@ -82,15 +82,25 @@ class DeclaredLibrary(LibraryRegistryBase):
 
     def public_functions(self, module: str, only: str | None = None) -> dict[str, Callable[..., Any]]:
         """Return the functions of a module that are declared there."""
+        try:
+            members = super().public_functions(module, only)
+        except SystemExit as error:  # a script, which would end the program without a word
+            raise self._unusable(error) from error
         return {
             name: function
-            for name, function in super().public_functions(module, only).items()
+            for name, function in members.items()
             if hasattr(function, DECLARATION) and function.__module__ == module
         }
 
     def digest_of_source(self, target: str) -> str:
         """Return the digest of the module of a function, and of what it imports of its package."""
-        return source_digest(target.partition(":")[0], self.package)
+        return self._source_digest(target.partition(":")[0])
+
+    def _source_digest(self, module: str) -> str:
+        try:
+            return source_digest(module, self.package)
+        except (ImportError, OSError, SyntaxError, ValueError) as error:  # compiled, or no Python
+            raise self._unusable(error) from error
 
     def check(self, target: str, version: str, source_digest: str | None) -> None:
         """Refuse a function whose sources are not those that it was compiled with."""
@@ -122,7 +132,7 @@ class DeclaredLibrary(LibraryRegistryBase):
         module, _, _ = target.partition(":")
         function = self.function(target)
         declared: Declaration = getattr(function, DECLARATION)
-        digest_ = source_digest(module, self.package)
+        digest_ = self._source_digest(module)
         return FunctionEntry(
             id=function_id,
             library=self.library_name,

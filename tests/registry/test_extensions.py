@@ -10,7 +10,7 @@ import pytest
 
 from hcs_lib.core import distributions
 from hcs_lib.core.errors import MachineError, UserError
-from hcs_lib.registry import extensions
+from hcs_lib.registry import extensions, sources
 from hcs_lib.registry.libraries import get_library, library_names
 from hcs_lib.registry.service import RegistryService, resolve
 
@@ -55,7 +55,10 @@ def fresh(tmp_path, monkeypatch):
     """A folder on the path, and nothing remembered of what was found before or is found now."""
 
     def forget():
-        for cached in (distributions.entry_points, distributions._infos, distributions._versions, extensions.load):
+        for cached in (
+            distributions.entry_points, distributions._infos, distributions._versions, extensions.load,
+            sources.source_digest, sources.dependencies, sources._closure, sources._find,
+        ):  # fmt: skip
             cached.cache_clear()
         for name in [name for name in sys.modules if name.split(".")[0] in ("thing", "filters")]:
             del sys.modules[name]
@@ -159,18 +162,29 @@ def test_a_broken_library_is_named_and_the_others_work(fresh, caplog, points, co
     [
         ("raise ValueError('not today')", "ValueError: not today"),
         ("import no_such_module", "No module named 'no_such_module'"),
-        ("def f(:", "SyntaxError"),
+        ("def f(:", "SyntaxError: invalid syntax (filters.py, line 1)"),
+        ("raise SystemExit(4)", "SystemExit: 4"),
+        (b"\0", "null bytes"),
         (None, "there is none"),
     ],
 )
 def test_a_broken_module_is_named_and_the_others_work(fresh, caplog, code, said):
     if code is not None:
-        (fresh / "filters.py").write_text(code)
+        (fresh / "filters.py").write_bytes(code if isinstance(code, bytes) else code.encode())
     extensions.allow(("filters",), fresh)
     with pytest.raises(UserError, match="filters"):
         RegistryService().catalogue("filters")
     assert "skimage.filters.gaussian" in RegistryService().entries()
     assert said in caplog.text
+
+
+@pytest.mark.parametrize("module", ["sys", "os.path", "math"])
+def test_a_module_without_a_source_is_named_and_the_others_work(fresh, caplog, module):
+    extensions.allow((module,), fresh)
+    with pytest.raises(UserError, match=f"module {module}: It cannot be imported"):
+        RegistryService().catalogue(module)
+    assert "skimage.filters.gaussian" in RegistryService().entries()
+    assert f"module {module}: It cannot be imported" in caplog.text
 
 
 def test_a_name_that_is_taken_is_refused(fresh, caplog):
