@@ -7,12 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from hcs_lib.cli.registry import registry
 from hcs_lib.core import distributions
 from hcs_lib.core.errors import MachineError, UserError
 from hcs_lib.registry import extensions, sources
 from hcs_lib.registry.libraries import get_library, library_names
 from hcs_lib.registry.service import RegistryService, resolve
+from hcs_lib.registry.twins import twin_name
+from hcs_lib.registry.versions import libraries_of
 
 LIBRARY = '''
 import numpy as np
@@ -202,6 +206,30 @@ def test_a_function_declared_twice_in_a_package_is_refused(fresh):
     extensions.allow(("filters",), fresh)
     with pytest.raises(UserError, match=r"filters.soften: Declared twice: filters.a:soften and filters.b:soften"):
         RegistryService().catalogue("filters")
+
+
+def test_a_broken_library_takes_no_twin_from_others(fresh):
+    install(fresh, "thing = thing:Registry", code="raise RuntimeError('half installed')")
+    extensions.allow(("skimage",), fresh)
+    assert twin_name("scipy.ndimage.zoom") == ("cupyx.scipy.ndimage", "cupyx.scipy.ndimage.zoom")
+    assert twin_name("hcs.project") is None
+    assert libraries_of(["hcs.project", "thing.f"], twins=True) == ["hcs", "thing"]
+
+
+def test_status_and_build_of_all_name_what_is_broken_and_go_on(fresh):
+    install(fresh, "thing = thing:Registry", code="raise RuntimeError('half installed')")
+    extensions.allow(("filters", "skimage"), fresh)
+    shown = CliRunner().invoke(registry, ["status", "--json"], catch_exceptions=False)
+    rows = {row["library"]: row for row in json.loads(shown.output)["libraries"]}
+    assert rows["scipy.ndimage"]["valid"]
+    assert "RuntimeError: half installed" in rows["thing"]["message"]
+    assert "module filters: It cannot be imported (there is none)" in rows["filters"]["message"]
+    assert "This name is taken" in rows["skimage"]["message"]
+    built = CliRunner().invoke(registry, ["build"], catch_exceptions=False)
+    assert built.exit_code == 0
+    for name in ("filters", "skimage", "thing"):
+        assert f"{name}: left out." in built.output
+    assert "scipy.ndimage: 66 of 75 functions usable" in built.output
 
 
 def test_a_name_that_two_distributions_use_is_refused(fresh, tmp_path_factory, monkeypatch, caplog):
