@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hcs_lib.core.canonical import digest, digest_file
-from hcs_lib.core.declare import DECLARATION, Declaration, MemoryType
+from hcs_lib.core.declare import DECLARATION, DTYPES, Declaration, MemoryType
 from hcs_lib.core.errors import HcsError, Problem, UserError
 from hcs_lib.registry.base import LibraryRegistryBase, Progress
 from hcs_lib.registry.entry import FunctionEntry
 from hcs_lib.registry.sources import dependencies, source_digest
-
-_DTYPES = (
-    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64",
-)  # fmt: skip
 
 
 class DeclaredLibrary(LibraryRegistryBase):
@@ -169,5 +165,5 @@ class DeclaredLibrary(LibraryRegistryBase):
 
 def _expand(dtypes: Mapping[str, str] | str) -> dict[str, str]:
     if isinstance(dtypes, str):
-        return {dtype: dtype if dtypes == "same" else dtypes for dtype in _DTYPES}
+        return {dtype: dtype if dtypes == "same" else dtypes for dtype in DTYPES}
     return dict(dtypes)
