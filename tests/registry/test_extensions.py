@@ -144,6 +144,7 @@ def test_the_program_takes_a_module_of_this_folder(fresh):
     ("points", "code", "said"),
     [
         ("thing = thing:Registry", "raise RuntimeError('half installed')", "RuntimeError: half installed"),
+        ("thing = thing:Registry", "raise SystemExit(4)", "SystemExit: 4"),
         ("thing = thing:Nobody", LIBRARY, "cannot be loaded: AttributeError"),
         ("thing = nowhere:Registry", LIBRARY, "No module named 'nowhere'"),
         ("other = thing:Registry", LIBRARY, "no LibraryRegistryBase of that name"),
@@ -195,6 +196,21 @@ def test_a_name_that_is_taken_is_refused(fresh, caplog):
     install(fresh, "skimage = thing:Registry")
     with pytest.raises(UserError, match=r"taken by a library that comes with hcs.*entry point skimage"):
         get_library("skimage")
+
+
+def test_a_module_does_not_hide_behind_an_installed_library_of_its_name(fresh):
+    install(fresh, "filters = thing:Registry")
+    (fresh / "filters.py").write_text(FILTERS)
+    extensions.allow(("filters",), fresh)
+    with pytest.raises(UserError, match=r"module filters: This name is taken .*entry point filters = thing:Registry"):
+        get_library("filters")
+
+
+def test_a_module_may_be_installed_and_named_too(fresh):
+    install(fresh, "filters = filters")
+    (fresh / "filters.py").write_text(FILTERS)
+    extensions.allow(("filters",), fresh)
+    assert set(RegistryService().catalogue("filters").entries) == {"filters.soften"}
 
 
 def test_a_function_declared_twice_in_a_package_is_refused(fresh):
