@@ -67,6 +67,7 @@ def show(function: str, folder: Path | None, as_json: bool) -> None:
     from contextlib import suppress
     from dataclasses import asdict
 
+    from hcs_lib.compiler.metadata import RESOLVERS
     from hcs_lib.core.errors import MachineError
     from hcs_lib.registry.service import RegistryService
     from hcs_lib.registry.twins import differences
@@ -84,6 +85,9 @@ def show(function: str, folder: Path | None, as_json: bool) -> None:
     click.echo(f"  {entry.doc}\n")
     dims = " and ".join({2: "planes (y, x)", 3: "stacks (n, y, x)"}[number] for number in entry.accepts)
     click.echo(f"  takes      {dims}; slices: {entry.coupling}; contract {entry.contract.name} ({entry.origin})")
+    if entry.uncouple:
+        apart = ", ".join(f"{name}={value}" for name, value in entry.uncouple.items())
+        click.echo(f"  apart      with {apart}, slices do not touch each other")
     dtypes = ", ".join(f"{given} → {got}" for given, got in entry.dtypes.items())
     click.echo(f"  returns    {entry.returns}{f'  ({dtypes})' if dtypes else ''}")
     if entry.keeps_scale is False:
@@ -99,7 +103,8 @@ def show(function: str, folder: Path | None, as_json: bool) -> None:
         click.echo(f"  twin       {twin.id} ({twin.origin}){but}")
     for parameter in entry.parameters:
         default = "required" if parameter.required else f"default {parameter.default!r}"
-        source = " (from `inputs`, or metadata)" if parameter.name in entry.special_inputs else ""
+        given = "`inputs`, or metadata" if parameter.name in RESOLVERS else "`inputs`"
+        source = f" (from {given})" if parameter.name in entry.special_inputs else ""
         annotation = parameter.annotation.strip("'")
         click.echo(f"  {parameter.name:<18} {annotation}  {default}{source}".rstrip())
     click.echo(f"\n{_step(entry)}")

@@ -11,7 +11,7 @@ import click
 
 from hcs_lib.cli.snapshots import infer, snapshot
 from hcs_lib.cli.tables import print_table
-from hcs_lib.core.errors import MachineError, UserError
+from hcs_lib.core.errors import HcsError, MachineError, UserError
 
 if TYPE_CHECKING:
     from hcs_lib.registry.service import Catalogue, RegistryService
@@ -54,12 +54,12 @@ def build(library: str | None, output: Path | None, force: bool, max_age_days: f
         try:
             found = None if force else service.look_up(name)
             catalogue = found or _probe(service, name)
-        except MachineError as error:
+            path = _write(catalogue, output)
+        except HcsError as error:
             if library is not None:
                 raise
             click.echo(f"{name}: left out. {error}", err=True)
             continue
-        path = _write(catalogue, output)
         usable = sum(entry.excluded is None for entry in catalogue.entries.values())
         click.echo(
             f"{name}: {usable} of {len(catalogue.entries)} functions usable ({_SOURCES[catalogue.source]}), {path}"
@@ -90,12 +90,16 @@ def _write(catalogue: Catalogue, output: Path | None) -> Path:
     from hcs_lib.registry.libraries import get_library
 
     path = output or cache.user_folder() / f"{catalogue.library}.json"
-    if catalogue.path is None:
-        cache.write_library(
-            path, catalogue.library, get_library(catalogue.library).versions(), catalogue.entries.values()
-        )
-    elif catalogue.path != path:
-        write_atomic(path, catalogue.path.read_bytes())
+    try:
+        if catalogue.path is None:
+            cache.write_library(
+                path, catalogue.library, get_library(catalogue.library).versions(), catalogue.entries.values()
+            )
+        elif catalogue.path != path:
+            write_atomic(path, catalogue.path.read_bytes())
+    except OSError as error:
+        raise MachineError(f"{path} cannot be written ({error.strerror}). Remove what is in its way, "
+                           "or name another file by --output.") from error  # fmt: skip
     return path
 
 
@@ -132,7 +136,7 @@ def _status_of(service: RegistryService, library: str) -> dict[str, Any]:
     try:
         row["version"] = get_library(library).versions()[library]
         found = service.look_up(library)
-    except MachineError as error:
+    except HcsError as error:
         return row | {"message": str(error)}
     if found is None:
         return row | {"message": f"not known yet: `hcs registry build {library}`"}

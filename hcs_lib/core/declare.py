@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 MemoryType = Literal["numpy", "cupy", "torch", "pyclesperanto"]
 Coupling = Literal["none", "mixes", "reduces", "channel_last"]
 Returns = Literal["image", "labels", "mask", "scalar", "table", "coordinates", "tuple", "list", "other"]
 Axis = Literal["site", "channel", "z", "t"]
 Rows = Literal["objects", "sites"]
+DTYPES = (
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64",
+)  # fmt: skip
 
 
 class ContractRegistry(Protocol):
@@ -132,9 +135,24 @@ def image_function(
     generic
         Whether it takes CuPy arrays as it takes those of NumPy, and gives what it was given: it calls nothing but
         functions of NumPy that hand over to CuPy, and operators. It then runs where its image lies.
+
+    Raises
+    ------
+    ValueError
+        For a word that is not in the vocabulary, and for text where several names are expected.
     """
-    if not accepts or not set(accepts) <= {2, 3}:
+    if accepts not in ((2,), (3,), (2, 3)):
         raise ValueError(f"accepts must be (2,), (3,) or (2, 3), not {accepts!r}")
+    _check("returns", returns, get_args(Returns))
+    _check("coupling", coupling, get_args(Coupling))
+    _check("memory_type", memory_type, get_args(MemoryType))
+    _check("axis", axis, (None, *get_args(Axis)))
+    _check("rows", rows, get_args(Rows))
+    for dtype in (dtypes,) if isinstance(dtypes, str) else (*dtypes, *dtypes.values()):
+        _check("dtypes", dtype, ("same", *DTYPES) if isinstance(dtypes, str) else DTYPES)
+    for name, names in (("special_inputs", special_inputs), ("special_outputs", special_outputs), ("tags", tags)):
+        if isinstance(names, str):
+            raise ValueError(f"{name} must be a tuple, ({names!r},), not {names!r}")
     declaration = Declaration(
         accepts, returns, coupling, memory_type, axis, special_inputs, special_outputs,
         dtypes, keeps_scale, tags, columns, rows, shape, dict(uncouple or {}), generic,
@@ -145,3 +163,8 @@ def image_function(
         return func
 
     return mark
+
+
+def _check(name: str, word: str | None, known: tuple[str | None, ...]) -> None:
+    if word not in known:
+        raise ValueError(f"{name} must be {', '.join(map(str, known))}, not {word!r}")

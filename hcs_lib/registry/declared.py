@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hcs_lib.core.canonical import digest, digest_file
-from hcs_lib.core.declare import DECLARATION, Declaration, MemoryType
+from hcs_lib.core.declare import DECLARATION, DTYPES, Declaration, MemoryType
 from hcs_lib.core.errors import HcsError, Problem, UserError
 from hcs_lib.registry.base import LibraryRegistryBase, Progress
 from hcs_lib.registry.entry import FunctionEntry
 from hcs_lib.registry.sources import dependencies, source_digest
-
-_DTYPES = (
-    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64",
-)  # fmt: skip
 
 
 class DeclaredLibrary(LibraryRegistryBase):
@@ -72,7 +68,7 @@ class DeclaredLibrary(LibraryRegistryBase):
     def _digest(self) -> str:
         module, *others = self._files
         if not others:
-            return source_digest(module, module)
+            return self._source_digest(module)
         root = self._files[module].parent
         return digest({file.relative_to(root).as_posix(): digest_file(file) for file in sorted(root.rglob("*.py"))})
 
@@ -82,15 +78,25 @@ class DeclaredLibrary(LibraryRegistryBase):
 
     def public_functions(self, module: str, only: str | None = None) -> dict[str, Callable[..., Any]]:
         """Return the functions of a module that are declared there."""
+        try:
+            members = super().public_functions(module, only)
+        except SystemExit as error:  # a script, which would end the program without a word
+            raise self._unusable(error) from error
         return {
             name: function
-            for name, function in super().public_functions(module, only).items()
+            for name, function in members.items()
             if hasattr(function, DECLARATION) and function.__module__ == module
         }
 
     def digest_of_source(self, target: str) -> str:
         """Return the digest of the module of a function, and of what it imports of its package."""
-        return source_digest(target.partition(":")[0], self.package)
+        return self._source_digest(target.partition(":")[0])
+
+    def _source_digest(self, module: str) -> str:
+        try:
+            return source_digest(module, self.package)
+        except (ImportError, OSError, SyntaxError, ValueError) as error:  # compiled, or no Python
+            raise self._unusable(error) from error
 
     def check(self, target: str, version: str, source_digest: str | None) -> None:
         """Refuse a function whose sources are not those that it was compiled with."""
@@ -122,7 +128,7 @@ class DeclaredLibrary(LibraryRegistryBase):
         module, _, _ = target.partition(":")
         function = self.function(target)
         declared: Declaration = getattr(function, DECLARATION)
-        digest_ = source_digest(module, self.package)
+        digest_ = self._source_digest(module)
         return FunctionEntry(
             id=function_id,
             library=self.library_name,
@@ -159,5 +165,5 @@ class DeclaredLibrary(LibraryRegistryBase):
 
 def _expand(dtypes: Mapping[str, str] | str) -> dict[str, str]:
     if isinstance(dtypes, str):
-        return {dtype: dtype if dtypes == "same" else dtypes for dtype in _DTYPES}
+        return {dtype: dtype if dtypes == "same" else dtypes for dtype in DTYPES}
     return dict(dtypes)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hcs_lib.core.distributions import entry_points
-from hcs_lib.core.errors import MachineError
+from hcs_lib.core.errors import MachineError, Problem, UserError
 
 if TYPE_CHECKING:
     from hcs_lib.registry.base import LibraryRegistryBase
@@ -60,6 +60,8 @@ def load(name: str) -> LibraryRegistryBase:
     ------
     MachineError
         Where the entry point cannot be loaded, or two have this name: what was installed is broken.
+    UserError
+        Where the configuration names a module as an entry point is named that stands for something else.
     """
     from hcs_lib.registry.base import LibraryRegistryBase
     from hcs_lib.registry.declared import DeclaredLibrary
@@ -67,13 +69,16 @@ def load(name: str) -> LibraryRegistryBase:
     target, *others = entry_points(GROUP).get(name, (name,))
     if others:
         raise MachineError(f"Library {name} is there twice: {origin(name)}. Remove one of them.")
+    if target != name and name in os.environ.get(MODULES, "").split():
+        raise UserError(Problem(f"module {name}", f"This name is taken by an installed library ({origin(name)}).",
+                                "Give the module another, in `registry: modules` too."))  # fmt: skip
     module, _, attribute = target.partition(":")
     if not attribute:
         return DeclaredLibrary(module, name)
     try:
         kind = getattr(importlib.import_module(module), attribute)
         library = kind()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Whatever a third party's code raises must not take the other libraries with it.
         raise MachineError(f"Library {name} ({origin(name)}) cannot be loaded: {type(error).__name__}: {error}. "
                            "Install it again, or remove it.") from error  # fmt: skip

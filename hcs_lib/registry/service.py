@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,12 @@ MAX_AGE_DAYS = 7.0
 
 
 def _say(warn: bool, message: str, *values: object) -> None:
-    """Log a warning or information. Importing `logging` takes as long as reading a library's file."""
+    """Log a warning or information. Importing `logging` takes as long as reading a library's file.
+
+    Information is for those who have asked for it, and they have imported it.
+    """
+    if not warn and "logging" not in sys.modules:
+        return
     import logging
 
     logging.getLogger("hcs.registry").log(logging.WARNING if warn else logging.INFO, message, *values)

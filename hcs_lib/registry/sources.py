@@ -58,7 +58,7 @@ def _imports(module: str) -> Iterator[str]:
 
     path = _source(module)
     is_package = path.name == "__init__.py"
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(path.read_bytes(), path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name

@@ -5,6 +5,7 @@ Which they are follows from `LibraryRegistryBase.TWIN`; how far they agree, from
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 from hcs_lib.core.errors import HcsError
@@ -33,10 +34,9 @@ class Difference(NamedTuple):
 def twin_name(function_id: str) -> TwinName | None:
     """Return what the twin of a function would be called, whichever side it is on; None where none is declared."""
     for name in library_names():
-        try:
+        prefixes = None
+        with suppress(HcsError):  # a third party's, that cannot be loaded; whoever looks it up is told
             prefixes = get_library(name).TWIN
-        except HcsError:  # what others installed is broken; looking a function of theirs up says so
-            continue
         if prefixes is None:
             continue
         own, other = prefixes

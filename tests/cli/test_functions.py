@@ -67,6 +67,15 @@ def test_show_has_parameters_and_a_step_to_paste():
     assert json.loads(run("show", "hcs.expand_ring", "--json").stdout)["contract"] == "PURE_2D"
 
 
+def test_show_says_where_special_inputs_come_from_and_what_keeps_slices_apart():
+    lines = [" ".join(line.split()) for line in run("show", "hcs.measure_objects").stdout.splitlines()]
+    assert "labels Mapping[str, NDArray[Any]] required (from `inputs`)" in lines
+    assert "channel_names Sequence[str] required (from `inputs`, or metadata)" in lines
+    assert not [line for line in lines if line.startswith("apart")]
+    shown = run("show", "scipy.ndimage.gaussian_filter").stdout
+    assert "  apart      with axes=[-2, -1], slices do not touch each other\n" in shown
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from hcs_lib.cli.registry import registry
-from hcs_lib.core.errors import UserError
+from hcs_lib.core.errors import MachineError, UserError
 from hcs_lib.registry.cache import snapshot_folder
 
 
@@ -21,6 +21,20 @@ def test_build_copies_a_valid_snapshot(tmp_path):
     assert done.exit_code == 0
     assert output.read_bytes() == (snapshot_folder() / "skimage.json").read_bytes()
     assert "functions usable (the shipped snapshot)" in done.output
+
+
+def test_what_is_in_the_way_of_a_file_is_named(tmp_path, user_cache):
+    (user_cache / "skimage.json").mkdir(parents=True)
+    with pytest.raises(MachineError, match=r"skimage.json cannot be written \(Is a directory\). Remove what is in"):
+        invoke("build", "skimage")
+    assert list((user_cache / "skimage.json").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(MachineError, match=r"file/skimage.json cannot be written"):
+        invoke("build", "skimage", "--output", str(tmp_path / "file" / "skimage.json"))
+    done = invoke("build")
+    assert done.exit_code == 0
+    assert "skimage: left out." in done.output
+    assert (user_cache / "scipy.ndimage.json").exists()
 
 
 def test_build_all_into_the_users_cache(user_cache):

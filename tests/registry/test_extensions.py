@@ -7,12 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from hcs_lib.cli.registry import registry
 from hcs_lib.core import distributions
 from hcs_lib.core.errors import MachineError, UserError
-from hcs_lib.registry import extensions
+from hcs_lib.registry import extensions, sources
 from hcs_lib.registry.libraries import get_library, library_names
 from hcs_lib.registry.service import RegistryService, resolve
+from hcs_lib.registry.twins import twin_name
+from hcs_lib.registry.versions import libraries_of
 
 LIBRARY = '''
 import numpy as np
@@ -55,7 +59,10 @@ def fresh(tmp_path, monkeypatch):
     """A folder on the path, and nothing remembered of what was found before or is found now."""
 
     def forget():
-        for cached in (distributions.entry_points, distributions._infos, distributions._versions, extensions.load):
+        for cached in (
+            distributions.entry_points, distributions._infos, distributions._versions, extensions.load,
+            sources.source_digest, sources.dependencies, sources._closure, sources._find,
+        ):  # fmt: skip
             cached.cache_clear()
         for name in [name for name in sys.modules if name.split(".")[0] in ("thing", "filters")]:
             del sys.modules[name]
@@ -137,6 +144,7 @@ def test_the_program_takes_a_module_of_this_folder(fresh):
     ("points", "code", "said"),
     [
         ("thing = thing:Registry", "raise RuntimeError('half installed')", "RuntimeError: half installed"),
+        ("thing = thing:Registry", "raise SystemExit(4)", "SystemExit: 4"),
         ("thing = thing:Nobody", LIBRARY, "cannot be loaded: AttributeError"),
         ("thing = nowhere:Registry", LIBRARY, "No module named 'nowhere'"),
         ("other = thing:Registry", LIBRARY, "no LibraryRegistryBase of that name"),
@@ -159,13 +167,15 @@ def test_a_broken_library_is_named_and_the_others_work(fresh, caplog, points, co
     [
         ("raise ValueError('not today')", "ValueError: not today"),
         ("import no_such_module", "No module named 'no_such_module'"),
-        ("def f(:", "SyntaxError"),
+        ("def f(:", "SyntaxError: invalid syntax (filters.py, line 1)"),
+        ("raise SystemExit(4)", "SystemExit: 4"),
+        (b"\0", "null bytes"),
         (None, "there is none"),
     ],
 )
 def test_a_broken_module_is_named_and_the_others_work(fresh, caplog, code, said):
     if code is not None:
-        (fresh / "filters.py").write_text(code)
+        (fresh / "filters.py").write_bytes(code if isinstance(code, bytes) else code.encode())
     extensions.allow(("filters",), fresh)
     with pytest.raises(UserError, match="filters"):
         RegistryService().catalogue("filters")
@@ -173,10 +183,34 @@ def test_a_broken_module_is_named_and_the_others_work(fresh, caplog, code, said)
     assert said in caplog.text
 
 
+@pytest.mark.parametrize("module", ["sys", "os.path", "math"])
+def test_a_module_without_a_source_is_named_and_the_others_work(fresh, caplog, module):
+    extensions.allow((module,), fresh)
+    with pytest.raises(UserError, match=f"module {module}: It cannot be imported"):
+        RegistryService().catalogue(module)
+    assert "skimage.filters.gaussian" in RegistryService().entries()
+    assert f"module {module}: It cannot be imported" in caplog.text
+
+
 def test_a_name_that_is_taken_is_refused(fresh, caplog):
     install(fresh, "skimage = thing:Registry")
     with pytest.raises(UserError, match=r"taken by a library that comes with hcs.*entry point skimage"):
         get_library("skimage")
+
+
+def test_a_module_does_not_hide_behind_an_installed_library_of_its_name(fresh):
+    install(fresh, "filters = thing:Registry")
+    (fresh / "filters.py").write_text(FILTERS)
+    extensions.allow(("filters",), fresh)
+    with pytest.raises(UserError, match=r"module filters: This name is taken .*entry point filters = thing:Registry"):
+        get_library("filters")
+
+
+def test_a_module_may_be_installed_and_named_too(fresh):
+    install(fresh, "filters = filters")
+    (fresh / "filters.py").write_text(FILTERS)
+    extensions.allow(("filters",), fresh)
+    assert set(RegistryService().catalogue("filters").entries) == {"filters.soften"}
 
 
 def test_a_function_declared_twice_in_a_package_is_refused(fresh):
@@ -188,6 +222,30 @@ def test_a_function_declared_twice_in_a_package_is_refused(fresh):
     extensions.allow(("filters",), fresh)
     with pytest.raises(UserError, match=r"filters.soften: Declared twice: filters.a:soften and filters.b:soften"):
         RegistryService().catalogue("filters")
+
+
+def test_a_broken_library_takes_no_twin_from_others(fresh):
+    install(fresh, "thing = thing:Registry", code="raise RuntimeError('half installed')")
+    extensions.allow(("skimage",), fresh)
+    assert twin_name("scipy.ndimage.zoom") == ("cupyx.scipy.ndimage", "cupyx.scipy.ndimage.zoom")
+    assert twin_name("hcs.project") is None
+    assert libraries_of(["hcs.project", "thing.f"], twins=True) == ["hcs", "thing"]
+
+
+def test_status_and_build_of_all_name_what_is_broken_and_go_on(fresh):
+    install(fresh, "thing = thing:Registry", code="raise RuntimeError('half installed')")
+    extensions.allow(("filters", "skimage"), fresh)
+    shown = CliRunner().invoke(registry, ["status", "--json"], catch_exceptions=False)
+    rows = {row["library"]: row for row in json.loads(shown.output)["libraries"]}
+    assert rows["scipy.ndimage"]["valid"]
+    assert "RuntimeError: half installed" in rows["thing"]["message"]
+    assert "module filters: It cannot be imported (there is none)" in rows["filters"]["message"]
+    assert "This name is taken" in rows["skimage"]["message"]
+    built = CliRunner().invoke(registry, ["build"], catch_exceptions=False)
+    assert built.exit_code == 0
+    for name in ("filters", "skimage", "thing"):
+        assert f"{name}: left out." in built.output
+    assert "scipy.ndimage: 66 of 75 functions usable" in built.output
 
 
 def test_a_name_that_two_distributions_use_is_refused(fresh, tmp_path_factory, monkeypatch, caplog):

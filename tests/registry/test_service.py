@@ -151,6 +151,19 @@ def test_loading_the_catalogue_imports_no_image_library(tmp_path):
     assert found["count"] > 210
 
 
+def test_a_library_that_is_not_installed_costs_no_logging():
+    code = (
+        "import sys; from hcs_lib.registry import service\n"
+        "service.library_names = lambda: ('kornia', 'scipy.ndimage')\n"
+        "from hcs_lib.registry.libraries import kornia\n"
+        "def absent(self): raise service.MachineError('kornia is not installed.')\n"
+        "kornia.KorniaRegistry.get_library_version = absent\n"
+        "assert [found.library for found in service.RegistryService().catalogues()] == ['scipy.ndimage']\n"
+        "assert 'logging' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_resolve_gives_the_function_and_its_registry():
     entry = RegistryService().entry("skimage.filters.sobel")
     bound = resolve(entry.id, entry.library, entry.version, entry.target, entry.source_digest)
