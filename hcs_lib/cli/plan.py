@@ -91,7 +91,7 @@ def _lines(forecast: Forecast, results: Path) -> Iterator[str]:
         yield f"  {', '.join(forecast.waits)}: not before the gate lets the plate through (`hcs gate`)"
     if forecast.failed:
         again = f"`hcs clean {results / plate} --failed`"
-        yield f"  {_named([well for _, well in forecast.failed])} failed and stay so until {again}"
+        yield f"  {_named([well for _, well in forecast.failed])}: failed, kept until {again}"
 
 
 def _wells(reruns: Sequence[Rerun]) -> str:

@@ -64,6 +64,10 @@ class DeclaredLibrary(LibraryRegistryBase):
         """Return a digest of all sources: one that changes whenever any of the functions may have changed."""
         return self._digest
 
+    def dependencies(self) -> dict[str, str]:
+        """Return the versions of the distributions that any of the modules imports."""
+        return {name: version for module in self._files for name, version in dependencies(module, self.package).items()}
+
     @cached_property
     def _digest(self) -> str:
         module, *others = self._files

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from hcs_lib.registry import sources
+from hcs_lib.registry.libraries import get_library
 
 
 @pytest.fixture
@@ -68,3 +69,12 @@ def test_nothing_is_imported_to_find_sources(package):
         (root / file).write_text((root / file).read_text() + "raise RuntimeError\n")
     fresh()
     assert not {"pack.main", "pack.helper", "pack.sub", "pack.sub.deep"} & sys.modules.keys()
+
+
+def test_the_distributions_that_our_functions_import_are_those_that_their_file_is_valid_for() -> None:
+    library = get_library("hcs")
+    imported = {
+        name for module in library.MODULES_TO_SCAN for name in sources.dependencies(module, "hcs_lib.functions")
+    }
+    assert set(library.DEPENDENCIES) == imported
+    assert library.versions().items() >= library.dependencies().items()

@@ -85,15 +85,23 @@ def test_what_was_removed_is_foreseen_with_what_makes_it_again(reruns: ModuleTyp
     assert {at for at, receipt in plate.receipts().items() if receipt != before[at]} == {f"s02-cpu/{well}"}
     assert plate.plan() == {}
 
-    # A well that fails on its data stays so; the stage behind is not executed for it.
+    # Wells that fail on their data stay so, one of a broken file, one of a missing one. The stage behind would be
+    # executed for a well that failed only then.
     file = plate.file(well, 1)
     file.write_bytes(file.read_bytes()[:4000])
     plate.edit("config.yaml", "skip_site", "fail")
-    assert set(plate.plan()) == {f"{stage}/{each}" for stage in (reruns.FIRST, reruns.LAST) for each in plate.wells}
-    with pytest.raises(RuntimeError, match="1 of 2 wells done, 1 failed"):
+    foreseen = plate.plan()
+    assert set(foreseen) == {f"{stage}/{each}" for stage in (reruns.FIRST, reruns.LAST) for each in plate.wells}
+    assert foreseen[f"s01-cpu/{plate.wells[1]}"] == "bad_planes skip_site → fail"
+    with pytest.raises(RuntimeError, match="0 of 2 wells done, 2 failed"):
         plate.run(f"results/{reruns.NAME}/verdict.txt")
     assert plate.plan() == {}
     told = plate.program("hcs", "plan", "--config", "config.yaml", "--results", "work/results")
-    assert f"1 well ({well}) failed and stay so until `hcs clean work/results/{reruns.NAME} --failed`" in told
+    assert (
+        f"2 wells ({', '.join(plate.wells)}): failed, kept until `hcs clean work/results/{reruns.NAME} --failed`"
+        in told
+    )
     plate.program("hcs", "clean", results, "--failed")
-    assert set(plate.plan()) == {f"{stage}/{well}" for stage in (reruns.FIRST, reruns.LAST)}
+    again = plate.plan()
+    assert set(again) == set(foreseen)
+    assert {why for at, why in again.items() if reruns.FIRST in at} == {"no receipt yet"}
