@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hcs_lib import __version__
-from hcs_lib.core.errors import HcsError, Terminated
+from hcs_lib.core.errors import HcsError, MachineError, Terminated
 
 _COMMANDS = {
     "doctor": "hcs_lib.cli.doctor:doctor",
@@ -75,7 +75,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     except MemoryError:
         click.echo("hcs: out of memory.", err=True)
-        sys.exit(3)
+        sys.exit(MachineError.exit_code)
+    except OSError as error:  # what a disk refuses, whoever asked: status 1 would say that wells had failed
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"hcs: {where}{error.strerror or error}.", err=True)
+        sys.exit(MachineError.exit_code)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
@@ -32,9 +34,8 @@ def provenance(folder: Path, snakemake: str | None) -> None:
 @click.command()
 @click.argument("results", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("plates", nargs=-1)
-@click.option("--workflow", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The Snakefile.")
-@click.option("--config", "configs", multiple=True, type=click.Path(dir_okay=False, path_type=Path),
-              help="A file of the configuration; may be repeated.")  # fmt: skip
+@click.option("--workflow", required=True, type=_FILE, help="The Snakefile.")
+@click.option("--config", "configs", multiple=True, type=_FILE, help="A file of the configuration; may be repeated.")
 @click.option("--snakemake", metavar="VERSION", help="The Snakemake that ran the workflow.")
 def crate(
     results: Path, plates: tuple[str, ...], workflow: Path, configs: tuple[Path, ...], snakemake: str | None

@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 REFERENCES = {
+    "berg": "Berg S et al. ilastik: interactive machine learning for (bio)image analysis. Nature Methods 16, 1226–1232 "
+    "(2019). doi:10.1038/s41592-019-0582-9",
+    "bray": "Bray MA, Fraser AN, Hasaka TP, Carpenter AE. Workflow and metrics for image quality control in "
+    "large-scale high-content screens. Journal of Biomolecular Screening 17, 266–274 (2012). "
+    "doi:10.1177/1087057111420292",
     "cellprofiler": "Stirling DR, Swain-Bowden MJ, Lucas AM, Carpenter AE, Cimini BA, Goodman A. CellProfiler 4: "
     "improvements in speed, utility and usability. BMC Bioinformatics 22, 433 (2021). doi:10.1186/s12859-021-04344-9",
+    "field": "Field DJ. Relations between the statistics of natural images and the response properties of cortical "
+    "cells. Journal of the Optical Society of America A 4, 2379–2394 (1987). doi:10.1364/JOSAA.4.002379",
     "gonzalez": "Gonzalez RC, Woods RE. Digital Image Processing, 4th ed., section 9.6. Pearson (2018). "
     "ISBN 978-0-13-335672-4",
     "immerkaer": "Immerkær J. Fast noise variance estimation. Computer Vision and Image Understanding 64, 300–302 "
@@ -25,11 +32,18 @@ REFERENCES = {
     "strategies. Nature Methods 18, 1496–1498 (2021). doi:10.1038/s41592-021-01326-w",
     "otsu": "Otsu N. A threshold selection method from gray-level histograms. IEEE Transactions on Systems, Man, and "
     "Cybernetics 9, 62–66 (1979). doi:10.1109/TSMC.1979.4310076",
+    "pech": "Pech-Pacheco JL, Cristóbal G, Chamorro-Martínez J, Fernández-Valdivia J. Diatom autofocusing in "
+    "brightfield microscopy: a comparative study. Proceedings of the 15th International Conference on Pattern "
+    "Recognition 3, 314–317 (2000). doi:10.1109/ICPR.2000.903548",
+    "preibisch": "Preibisch S, Saalfeld S, Tomancak P. Globally optimal stitching of tiled 3D microscopic image "
+    "acquisitions. Bioinformatics 25, 1463–1465 (2009). doi:10.1093/bioinformatics/btp184",
     "scikit-image": "van der Walt S, Schönberger JL, Nunez-Iglesias J, Boulogne F, Warner JD, Yager N, Gouillart E, "
     "Yu T, the scikit-image contributors. scikit-image: image processing in Python. PeerJ 2, e453 (2014). "
     "doi:10.7717/peerj.453",
     "scipy": "Virtanen P et al. SciPy 1.0: fundamental algorithms for scientific computing in Python. Nature Methods "
     "17, 261–272 (2020). doi:10.1038/s41592-019-0686-2",
+    "singh": "Singh S, Bray MA, Jones TR, Carpenter AE. Pipeline for illumination correction of images for "
+    "high-throughput microscopy. Journal of Microscopy 256, 231–236 (2014). doi:10.1111/jmi.12178",
     "snakemake": "Mölder F et al. Sustainable data analysis with Snakemake. F1000Research 10, 33 (2021). "
     "doi:10.12688/f1000research.29032.2",
 }

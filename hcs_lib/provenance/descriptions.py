@@ -139,13 +139,71 @@ def _subtract_background(call: Call) -> str:
     )
 
 
+def _measure_image_quality(call: Call) -> str:
+    cite = call.bibliography.cite
+    return (
+        f"Focus, saturation, background and illumination of {values.listed(call.args['channel_names'])} were measured, "
+        "with the names and definitions of CellProfiler's MeasureImageQuality where it has them"
+        f"{cite('cellprofiler', 'bray')}: among others the slope of the power spectrum{cite('field')}, the variance of "
+        f"the Laplacian{cite('pech')}, the share of pixels at the top of the dtype, and, from 16 × 16 tiles, the "
+        f"background, its noise{cite('immerkaer')} and its unevenness. Brightness is in grey levels of the image."
+    )
+
+
+def _estimate_flat_field(call: Call) -> str:
+    sigma = call.args["sigma"]
+    width = "a tenth of the longer side" if sigma is None else call.length(sigma)
+    return (
+        "The illumination was estimated by the median of each pixel over all images, smoothed with a Gaussian "
+        f"(σ = {width}) and divided by its mean{call.bibliography.cite('singh')}."
+    )
+
+
+def _apply_flat_field(call: Call) -> str:
+    return (
+        f"The plane was divided by {call.special_inputs.get('flat_field', 'the flat field')}; integers were rounded, "
+        "and ended at the bounds of their dtype."
+    )
+
+
+def _classify_pixels(call: Call) -> str:
+    return (
+        f"Each pixel was given the probability of class “{call.args['target']}” by a model trained before, a "
+        f"multinomial logistic regression on filters at several scales{call.bibliography.cite('berg')}."
+    )
+
+
+def _stage_tile_positions(call: Call) -> str:
+    overlap = call.args["overlap"]
+    if overlap is None:
+        return "Tiles were placed where the stage had been."
+    runs = {"rows": "row by row", "columns": "column by column", "snake": "row by row, each second one backwards"}
+    return (
+        f"Tiles were placed on their grid, {runs[call.args['order']]}, each sharing {overlap:.4g} of its height and "
+        "width with its neighbour."
+    )
+
+
+def _assemble(call: Call) -> str:
+    return (
+        "Tiles were put at whole pixels and assembled into one image; where they overlapped, each counted the more the "
+        f"farther its edge was{call.bibliography.cite('preibisch')}, and integers were rounded."
+    )
+
+
 DESCRIPTIONS: dict[str, Callable[[Call], str]] = {
+    "hcs.apply_flat_field": _apply_flat_field,
+    "hcs.assemble": _assemble,
+    "hcs.classify_pixels": _classify_pixels,
+    "hcs.estimate_flat_field": _estimate_flat_field,
     "hcs.expand_ring": _expand_ring,
+    "hcs.measure_image_quality": _measure_image_quality,
     "hcs.measure_objects": _measure_objects,
     "hcs.project": _project,
     "hcs.propagate_cells": _propagate_cells,
     "hcs.segment_nuclei": _segment_nuclei,
+    "hcs.stage_tile_positions": _stage_tile_positions,
     "hcs.subtract_background": _subtract_background,
     "hcs.subtract_labels": _subtract_labels,
 }
-"""Function → what it did. Other functions are described by the first line of their documentation."""
+"""Function → what it did: all our own. Those of others are described by the first line of their documentation."""

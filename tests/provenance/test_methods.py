@@ -14,7 +14,7 @@ from hcs_lib.core.canonical import digest_file
 from hcs_lib.core.errors import UserError
 from hcs_lib.provenance.calls import parse_references
 from hcs_lib.provenance.citations import LIBRARIES, REFERENCES, SOFTWARE, Bibliography
-from hcs_lib.provenance.descriptions import DESCRIPTIONS
+from hcs_lib.provenance.descriptions import DESCRIPTIONS, Call
 from hcs_lib.provenance.methods import methods_of
 from hcs_lib.provenance.runs import load_run
 from hcs_lib.provenance.values import wells
@@ -185,9 +185,37 @@ def test_a_plate_that_nobody_executed_is_refused(results: Path) -> None:
         load_run(results)
 
 
-def test_descriptions_are_of_functions_that_there_are() -> None:
-    known = RegistryService().entries()
-    assert set(DESCRIPTIONS) <= set(known)
+def test_all_our_functions_are_described() -> None:
+    assert set(DESCRIPTIONS) == {name for name in RegistryService().entries() if name.startswith("hcs.")}
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "special_inputs", "said"),
+    [
+        ("estimate_flat_field", {"sigma": 20.0}, {}, "a Gaussian (σ = 20 px (10 µm)) and divided by its mean [1]."),
+        ("estimate_flat_field", {"sigma": None}, {}, "(σ = a tenth of the longer side)"),
+        ("apply_flat_field", {}, {"flat_field": "flat"}, "The plane was divided by flat; integers were rounded"),
+        ("classify_pixels", {"target": "nucleus"}, {}, "the probability of class “nucleus”"),
+        ("stage_tile_positions", {"overlap": None, "order": "rows"}, {}, "placed where the stage had been."),
+        (
+            "stage_tile_positions",
+            {"overlap": 0.1, "order": "snake"},
+            {},
+            "each second one backwards, each sharing 0.1 of",
+        ),
+        ("assemble", {}, {}, "the farther its edge was [1], and integers were rounded."),
+        (
+            "measure_image_quality",
+            {"channel_names": ["DNA", "GFP"]},
+            {},
+            "of DNA and GFP were measured, with the names",
+        ),
+    ],
+)
+def test_values_stand_in_descriptions(
+    function: str, args: dict[str, object], special_inputs: dict[str, str], said: str
+) -> None:
+    assert said in DESCRIPTIONS[f"hcs.{function}"](Call(args, special_inputs, Bibliography(), 0.5))
 
 
 def test_every_key_that_is_cited_has_a_reference_with_an_identifier() -> None:
