@@ -72,7 +72,7 @@ def test_slice_by_slice_where_the_step_says_so(fake: SimpleNamespace) -> None:
         (stacked("fake.volume", "z", "keep: true\n    slice_by_slice: true"),
          "4: Step 'a': fake.volume takes whole stacks, not slice by slice."),
         (one("[fake.threshold, fake.blur]"),
-         "4: Step 'a': fake.blur needs an image, and is given a scalar. Let the function that yields it come last."),
+         "4: Step 'a': fake.blur needs an image, and is given a scalar. Take the one before it out."),
         (one("fake.threshold"), "4: Step 'a': fake.threshold yields a scalar, where an image is needed. A step needs an image, labels or a table."),
         (stacked("fake.threshold", "z"), "4: Step 'a': fake.threshold takes planes and yields a scalar, which slices of a stack cannot share. Leave out `stack`: it is called for every plane."),
         (one("fake.blur", "outputs: {labels: x}"), "5: Step 'a': fake.blur yields an image, not labels."),
