@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -50,7 +51,7 @@ def check_arguments(context: DraftContext, plan: DraftStep, call: DraftCall) -> 
         elif name in parameters and is_lazy(call.args[name]):
             annotation = parameters[name].annotation.strip("'\" ")
             if not _fits(_adapter(annotation), {}):
-                context.problem(plan.source, place, f"'{name}' should be {annotation}, found a file.")
+                context.problem(plan.source, place, f"'{name}' should be {_wanted(annotation)}, found a file.")
         elif name in parameters:
             for message in _checked(call.args, parameters[name], context.plate.pixel_size_um):
                 context.problem(plan.source, place, message)
@@ -81,7 +82,7 @@ def _checked(args: dict[str, Any], parameter: Parameter, pixel_size_um: float | 
     """Convert a quantity in place; yield what is wrong with an argument."""
     name, annotation = parameter.name, parameter.annotation.strip("'\" ")
     adapter = _adapter(annotation)
-    power = next((power for unit, power in POWERS.items() if unit in annotation.split(" | ")), None)
+    power = _power(annotation)
     if _fits(adapter, args[name]) and not (adapter is None and _is_quantity(args[name], parameter)):
         if power is not None and isinstance(args[name], (int, float)) and args[name] < 0:
             yield f"'{name}' should be {_KINDS[power]} of 0 or more, found {args[name]:g}."
@@ -91,7 +92,7 @@ def _checked(args: dict[str, Any], parameter: Parameter, pixel_size_um: float | 
         return
     given, found = args[name], _quantities(args[name])
     if not any(found):
-        yield f"'{name}' should be {annotation}, found {given!r}."
+        yield f"'{name}' should be {_wanted(annotation)}, found {given!r}."
         return
     wrong = [quantity for quantity in found if quantity and power not in (None, quantity.power)]
     if wrong and power is not None:
@@ -115,7 +116,24 @@ def _checked(args: dict[str, Any], parameter: Parameter, pixel_size_um: float | 
         if _fits(adapter, args[name]):
             return
     single = f"and '{found[0]}' is {pixels[0]:g} pixels"
-    yield f"'{name}' should be {annotation}, {f'found {given!r}' if isinstance(given, list) else single}."
+    yield f"'{name}' should be {_wanted(annotation)}, {f'found {given!r}' if isinstance(given, list) else single}."
+
+
+def _power(annotation: str) -> int | None:
+    """Return 1 for a length, 2 for an area; None for what is neither."""
+    return next((power for unit, power in POWERS.items() if unit in annotation.split(" | ")), None)
+
+
+def _wanted(annotation: str) -> str:
+    """Say what a parameter takes: a length or an area, one of some words, or what its annotation says."""
+    power = _power(annotation)
+    if power is not None:
+        return f"{_KINDS[power]}, in pixels or with a unit"
+    match = re.fullmatch(r"(?:typing\.)?Literal\[(.+)\]", annotation)
+    if match is None:
+        return annotation
+    *words, last = map(str, ast.literal_eval(f"[{match[1]}]"))
+    return f"{', '.join(words)} or {last}" if words else last
 
 
 def _quantities(value: Any) -> list[Quantity | None]:

@@ -5,18 +5,27 @@ The function pattern is stored in the plan here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 from hcs_lib.compiler.arguments import check_arguments
 from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
 from hcs_lib.compiler.images import IMAGES, ImageType, result_of, sees_volume
 from hcs_lib.contexts.plans import FunctionCall, FunctionPattern
-from hcs_lib.core.declare import ProcessingContract
+from hcs_lib.core.declare import ProcessingContract, Returns
 from hcs_lib.registry.entry import FunctionEntry, refused_dtype
+
+_KINDS: dict[Returns, str] = {
+    "image": "an image", "labels": "labels", "mask": "a mask", "scalar": "a scalar", "table": "a table",
+    "coordinates": "coordinates", "tuple": "a tuple", "list": "a list", "other": "something that is no image",
+}  # fmt: skip
 
 
 def validate_memory_contracts_for_context(context: DraftContext) -> None:
     """Check every pattern against the registry and store it in its plan, with memory types and dtype."""
     for plan in context.step_plans.values():
-        for chain in plan.pattern.values():
+        results: dict[str | None, ImageType] = {}
+        for value, chain in plan.pattern.items():
             image = plan.incoming
             for call in chain:
                 call.incoming = image
@@ -24,6 +33,8 @@ def validate_memory_contracts_for_context(context: DraftContext) -> None:
                 _validate_size(context, plan, call, image)
                 image = result_of(call.entry, image, call.args, call.shapes)
             _validate_result(context, plan, chain[-1], image)
+            results[value] = image
+        _validate_dtype(context, plan, results)
         _validate_rows(context, plan)
         if all(call.entry for call in plan.calls):
             store_pattern(plan)
@@ -37,11 +48,11 @@ def _validate_call(context: DraftContext, plan: DraftStep, call: DraftCall, imag
         context.problem(plan.source, place, problem.message, problem.hint)
         return
     if image.kind is not None and image.kind not in IMAGES:
-        context.problem(plan.source, place, f"{entry.id} needs an image, and is given a {image.kind}.",
-                        "Let the function that yields it come last.")  # fmt: skip
+        hint = "Let the function that yields it come last." if image.kind == "table" else "Take the one before it out."
+        context.problem(plan.source, place, f"{entry.id} needs an image, and is given {_KINDS[image.kind]}.", hint)
     else:
         _validate_dimensions(context, plan, call, entry, image)
-        if image.dtype and (refused := refused_dtype(entry.id, entry.dtypes, image.dtype)):
+        if refused := _refused(entry, image):
             context.problem(plan.source, place, *refused)
     _validate_scale(context, plan, call, entry)
     _validate_chance(context, plan, call, entry)
@@ -123,14 +134,11 @@ def _validate_result(context: DraftContext, plan: DraftStep, last: DraftCall, re
     if result.kind is None:
         return
     declared = {name for call in plan.calls if call.entry for name in call.entry.special_outputs}
-    found = f"{last.source.call} yields {'a' if result.kind not in ('image', 'other') else 'an'} {result.kind}"
-    if result.kind == "labels":
-        found = f"{last.source.call} yields labels"
-    for slot in ("labels", "table"):
+    found = f"{last.source.call} yields {_KINDS[result.kind]}"
+    slots: tuple[Literal["labels", "table"], ...] = ("labels", "table")
+    for slot in slots:
         if slot in plan.source.model.outputs and result.kind != slot and slot not in declared:
-            context.problem(
-                plan.source, ("outputs", slot), f"{found}, not {'labels' if slot == 'labels' else 'a table'}."
-            )
+            context.problem(plan.source, ("outputs", slot), f"{found}, not {_KINDS[slot]}.")
     if "image" in plan.source.model.outputs and "image" not in declared and result.kind not in ("image", "mask"):
         context.problem(plan.source, ("outputs", "image"), f"{found}, not an image.")
     if plan.output in ("image", "labels") and result.resized_by:
@@ -150,6 +158,27 @@ def _validate_result(context: DraftContext, plan: DraftStep, last: DraftCall, re
             "Name it: `outputs: {table: …}`." if result.kind == "table" else "A step needs an image, labels or a table."
         )
         context.problem(plan.source, last.source.location, f"{found}, where an image is needed.", hint)
+
+
+def _validate_dtype(context: DraftContext, plan: DraftStep, results: Mapping[str | None, ImageType]) -> None:
+    """An image that is written has one dtype, which is known. What follows from another problem is not told."""
+    if plan.output != "image" or plan.outgoing.dtype is not None or plan.outgoing.kind not in IMAGES:
+        return
+    calls = [call for other in context.step_plans.values() for call in other.calls]
+    if any(call.entry is None or _refused(call.entry, call.incoming) for call in calls):
+        return
+    dtypes = {value: image.dtype for value, image in results.items()}
+    if None not in dtypes.values():
+        said = ", ".join(f"{value} {dtype}" for value, dtype in dtypes.items())
+        context.problem(plan.source, ("keep",), f"it is to be kept, and its routes give different dtypes: {said}.",
+                        "Let all of them end with the same.")  # fmt: skip
+    else:
+        context.problem(plan.source, ("keep",), "the dtype of its image is unknown, so it cannot be kept.",
+                        "Keep a step before or after it.")  # fmt: skip
+
+
+def _refused(entry: FunctionEntry, image: ImageType | None) -> tuple[str, str] | None:
+    return refused_dtype(entry.id, entry.dtypes, image.dtype) if image and image.dtype else None
 
 
 def _validate_rows(context: DraftContext, plan: DraftStep) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hcs_lib.contexts.lazy import is_lazy
 from hcs_lib.core.canonical import canonical_json
 
 _CAUSES = ("threads", "bad_planes", "plane_shape", "plane_dtype", "metadata")
@@ -49,6 +50,7 @@ def compare_contexts(old: Json, new: Json) -> list[Change]:
         *_engine(old["engine"], new["engine"]),
         *_functions(old["functions"], new["functions"]),
         *steps,
+        *_files(old, new),
         *_planes(old, new, added_and_gone=not steps),
         *(Change(f"stage {stage} before it changed") for stage in _differing(old["before"], new["before"])),
         *(
@@ -113,6 +115,38 @@ def _place(path: Path) -> str:
     return f"function{route}"
 
 
+def _files(old: Json, new: Json) -> Iterator[Change]:
+    """Compare the files that arguments name: a step asks for the same, and it has other bytes."""
+    before, after = _named_files(old), _named_files(new)
+    for step, files in after.items():
+        for name, digests in files.items():
+            earlier = before.get(step, {}).get(name, digests)
+            if earlier != digests:
+                yield Change(f"step '{step}' file {name} {_short(earlier)} → {_short(digests)}")
+
+
+def _named_files(context: Json) -> dict[str, dict[str, set[str]]]:
+    """Return the digests of the files that each step refers to, by the name of the step and of the file."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for plan in context["step_plans"].values():
+        files = found.setdefault(plan["step_name"], {})
+        for file in _references(plan["func"]):
+            files.setdefault(file["name"], set()).add(file["sha256"])
+    return found
+
+
+def _references(value: Any) -> Iterator[Json]:
+    if is_lazy(value):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for member in value.values() if isinstance(value, Mapping) else value:
+            yield from _references(member)
+
+
+def _short(digests: set[str]) -> str:
+    return ", ".join(sorted(digest[:12] for digest in digests))
+
+
 def _planes(old: Json, new: Json, *, added_and_gone: bool) -> Iterator[Change]:
     """Compare raw files. Where the steps changed, they may read other files, and none was added."""
     before = {plane["file"]: plane for plane in old["planes"]}
@@ -144,8 +178,13 @@ def _facts(old: Json, new: Json) -> str:
 
 
 def _rest(old: Json, new: Json) -> Iterator[Change]:
+    """Tell the first places that differ where no cause was found: what the compiler made of the same."""
+    names = {index: plan["step_name"] for index, plan in new["step_plans"].items()}
     for path, before, after in list(_leaves(old, new, ()))[:3]:
-        yield Change(f"{'.'.join(path)} {_arrow(before, after)}")
+        place = ".".join(path)
+        if path[0] == "step_plans" and len(path) > 2 and path[1] in names:
+            place = f"step '{names[path[1]]}' as planned: {'.'.join(path[2:])}"
+        yield Change(f"{place} {_arrow(before, after)}")
 
 
 def _differing(old: Json, new: Json) -> list[str]:

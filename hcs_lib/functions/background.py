@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs_lib.core.declare import image_function
+from hcs_lib.core.units import Pixels
 from hcs_lib.functions.checks import require_plane, require_positive
 
 
 @image_function(tags=("background", "illumination"))
-def subtract_background(image: NDArray[Any], *, radius: float) -> NDArray[Any]:
+def subtract_background(image: NDArray[Any], *, radius: Pixels) -> NDArray[Any]:
     """Subtract the smooth background, estimated where no bright object is.
 
     A top-hat transform (Meyer 1979; Gonzalez & Woods, Digital Image Processing, 9.6) with a large window: the

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs_lib.core.declare import image_function
+from hcs_lib.core.units import Pixels
 from hcs_lib.functions.background import estimate_background
 from hcs_lib.functions.checks import require_labels, require_plane, require_positive
 from hcs_lib.functions.declumping import fill_label_holes
@@ -16,7 +17,7 @@ from hcs_lib.functions.declumping import fill_label_holes
 @image_function(
     returns="labels", dtypes={"int32": "int32", "int64": "int32"}, tags=("segmentation", "cytoplasm", "ring")
 )
-def expand_ring(labels: NDArray[Any], *, inner: float, outer: float) -> NDArray[np.int32]:
+def expand_ring(labels: NDArray[Any], *, inner: Pixels, outer: Pixels) -> NDArray[np.int32]:
     """Grow a ring around every object: a stand-in for the cytoplasm where no cell stain is.
 
     A pixel belongs to the nearest object (Euclidean distance between pixel centres), as in CellProfiler's
@@ -61,11 +62,11 @@ def propagate_cells(
     image: NDArray[Any],
     *,
     nuclei: NDArray[Any],
-    smoothing: float = 1.0,
+    smoothing: Pixels = 1.0,
     threshold: Literal["li", "otsu"] | float = "li",
-    background_radius: float | None = None,
+    background_radius: Pixels | None = None,
     regularisation: float = 0.1,
-    max_distance: float | None = None,
+    max_distance: Pixels | None = None,
 ) -> NDArray[np.int32]:
     """Grow nuclei into cells over the foreground of a cell stain.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs_lib.core.declare import image_function
+from hcs_lib.core.units import Pixels
 from hcs_lib.functions.background import estimate_background
 from hcs_lib.functions.checks import require_plane, require_positive
 from hcs_lib.functions.declumping import fill_holes, split_clumps
@@ -21,14 +22,14 @@ NOISE_FLOOR = 3.0
 def segment_nuclei(
     image: NDArray[Any],
     *,
-    min_diameter: float,
-    max_diameter: float | None = None,
-    smoothing: float | None = None,
-    background_radius: float | None = None,
+    min_diameter: Pixels,
+    max_diameter: Pixels | None = None,
+    smoothing: Pixels | None = None,
+    background_radius: Pixels | None = None,
     threshold: Literal["li", "otsu"] | float = "li",
     boundary: float = 0.5,
     declump: Literal["shape", "intensity", "none"] = "shape",
-    min_distance: float | None = None,
+    min_distance: Pixels | None = None,
     neck: float = 0.95,
     discard_border: bool = False,
 ) -> NDArray[np.int32]:

@@ -61,7 +61,7 @@ def _kind_of_array(subject: Subject, trial: Trial, dimensions: int) -> Returns:
     if not isinstance(cropped, np.ndarray) or result.ndim != dimensions:
         points = result.ndim == 2 and result.shape[1] == dimensions
         return "coordinates" if points else "other"
-    if result.ndim == 2 and result.shape[1] == cropped.shape[1] == dimensions:
+    if result.ndim == cropped.ndim == 2 and result.shape[1] == cropped.shape[1] == dimensions:
         return "coordinates" if result.shape != (2, 2) else "other"
     return "image" if all(a != b for a, b in zip(result.shape[-2:], cropped.shape[-2:], strict=True)) else "other"
 

@@ -113,6 +113,7 @@ ENTRIES = {
         entry("divide", Parameter("field", required=True), special_inputs=("field",)),
         entry("consult", Parameter("table", required=True, annotation="Mapping[str, Any]")),
         entry("shrink", resizes=True),
+        entry("guess", dtypes={}),
         entry("rotate", Parameter("reshape", default=True), resizes=True, keep_size={"reshape": False}),
         entry("to_complex", Parameter("output"), dtypes={"uint16": "complex128"}),
         entry("windowed", Parameter("size", required=True, annotation="float | Sequence[float]")),

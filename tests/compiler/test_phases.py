@@ -76,12 +76,29 @@ def test_a_table_goes_to_the_tables_of_its_well(fake: SimpleNamespace) -> None:
          "pipeline.yaml:3: Step 'a': its result is used by no other step and written nowhere. Say `keep: true`, name what it yields under `outputs`, or switch it off with `enabled: false`."),
         ("  - {name: p, stack: z, func: fake.project, keep: true}\n" + NUCLEI.replace("channels", "input: raw\n    channels"),
          "pipeline.yaml:8: Step 'nuclei': its labels have 3 values of z, and the image of step 'p', on which they are to lie, has 1."),
-        ("  - {name: a, func: fake.to_float}\n  - {name: b, func: fake.to_float, keep: true}\n",
+        ("  - {name: a, func: fake.to_float}\n  - {name: b, func: fake.guess, keep: true}\n",
          "pipeline.yaml:4: Step 'b': the dtype of its image is unknown, so it cannot be kept. Keep a step before or after it."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_written(fake: SimpleNamespace, lines: str, problem: str) -> None:
     assert problem in fake.problems(HEAD + lines, fake.index(z=3))
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("  - {name: a, group_by: channel, func: {DNA: fake.to_float, GFP: fake.blur}, keep: true}\n",
+         "3: Step 'a': it is to be kept, and its routes give different dtypes: DNA float64, GFP uint16. Let all of them end with the same."),
+        ("  - {name: a, func: fake.to_float}\n  - {name: b, func: fake.to_float, keep: true}\n",
+         "4: Step 'b': fake.to_float does not take float64. It takes uint16, uint8."),
+        ("  - {name: a, func: fake.bluur}\n  - {name: b, func: fake.blur, keep: true}\n",
+         "3: Step 'a': There is no function 'fake.bluur'. Did you mean fake.blur or fake.volume or fake.measure?"),
+        ("  - {name: a, func: fake.threshold, keep: true}\n",
+         "3: Step 'a': fake.threshold yields a scalar, where an image is needed. A step needs an image, labels or a table."),
+    ],
+)  # fmt: skip
+def test_why_no_dtype_is_known_is_said_once(fake: SimpleNamespace, lines: str, problem: str) -> None:
+    assert fake.problems(HEAD + lines) == [f"pipeline.yaml:{problem}"]
 
 
 def test_two_tables_are_one_too_many(fake: SimpleNamespace) -> None:
