@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -182,6 +183,20 @@ def test_the_command_says_what_and_what_to_do(plate):
     assert runner.invoke(gate_command, [str(plate)]).exit_code == 0
     (entry,) = json.loads((plate / "approvals.json").read_text())
     assert (entry["reason"], entry["flagged"]) == ("dust", 2)
+
+
+def test_who_has_no_name_approves_by_number(plate, monkeypatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def nameless(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr("pwd.getpwuid", nameless)
+    approved = CliRunner().invoke(gate_command, [str(plate), "--approve", "dust"], catch_exceptions=False)
+    assert approved.exit_code == 0
+    (entry,) = json.loads((plate / "approvals.json").read_text())
+    assert entry["by"] == f"user {os.getuid()}"
 
 
 @pytest.mark.parametrize("reason", ["", "  "])
