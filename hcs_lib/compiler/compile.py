@@ -156,7 +156,13 @@ def draft_contexts(
         draft = DraftContext(view, pipeline, functions, wells, files)
         steps = resolve_steps(pipeline, choices)
         if not steps:
-            problems.append(Problem(pipeline.where("steps"), "No step is switched on."))
+            draft.problems.append(
+                Problem(
+                    pipeline.where("steps"),
+                    "There is no step to go through.",
+                    "Each well needs one at least: see `wells` and `enabled` of the steps.",
+                )
+            )
         initialize_step_plans_for_context(draft, steps)
         declare_zarr_stores_for_context(draft)
         plan_materialization_flags_for_context(draft)

@@ -95,6 +95,20 @@ def test_a_step_is_switched_off_for_a_well(fake: SimpleNamespace) -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "which"),
+    [
+        (("keep: true", "keep: true, wells: [B]"), " (C02: 1 of 3 wells)"),
+        (("keep: true", "keep: true, enabled: false"), ""),
+    ],
+)
+def test_each_well_goes_through_a_step(fake: SimpleNamespace, change: tuple[str, str], which: str) -> None:
+    text = "name: demo\nsteps:\n  - {name: a, func: fake.blur, keep: true}\n"
+    assert fake.problems(text.replace(*change)) == [
+        f"pipeline.yaml:2: There is no step to go through{which}. Each well needs one at least: see `wells` and `enabled` of the steps."
+    ]
+
+
+@pytest.mark.parametrize(
     ("override", "problem"),
     [
         ("{wells: [H12], step: nuclei, enabled: false}",
