@@ -37,6 +37,8 @@ bench: $(call installed,dev)  ## what a run costs: benchmarks/
 	$(BIN)/python benchmarks/compile.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/reruns.py
+	$(BIN)/python benchmarks/dag.py
 
 faults: $(call installed,dev)  ## killed at twenty random moments, run again, compared; pipelines, configurations and contexts changed at random
 	HCS_FAULTS=20 $(BIN)/pytest -rP tests/workflow/test_kills.py
