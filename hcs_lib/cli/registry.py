@@ -134,15 +134,16 @@ def _status_of(service: RegistryService, library: str) -> dict[str, Any]:
         "usable": None, "excluded": None, "inferred": False, "message": "",
     }  # fmt: skip
     try:
-        row["version"] = get_library(library).versions()[library]
-        found = service.look_up(library)
+        offered = get_library(library)
+        row["version"] = offered.versions()[library]
+        found = service.look_up(library) if offered.probed else service.catalogue(library)
     except HcsError as error:
         return row | {"message": str(error)}
     if found is None:
         return row | {"message": f"not known yet: `hcs registry build {library}`"}
     usable = sum(entry.excluded is None for entry in found.entries.values())
     return row | {
-        "valid": True, "source": found.source, "path": str(found.path),
+        "valid": True, "source": found.source, "path": found.path and str(found.path),
         "usable": usable, "excluded": len(found.entries) - usable,
         "inferred": any(entry.origin == "inferred" for entry in found.entries.values()),
     }  # fmt: skip

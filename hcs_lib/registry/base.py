@@ -30,6 +30,11 @@ _VARIANTS: Mapping[str, tuple[str, ...]] = {
 }
 """Distributions that a library comes in, one for each version of CUDA."""
 
+_EXTRAS: Mapping[str, str] = {
+    "cucim": "cuda12", "cupy": "cuda12", "kornia": "kornia", "pyclesperanto": "opencl", "torch": "torch",
+}  # fmt: skip
+"""Distribution → the extra of this package that brings it; the others belong to its base."""
+
 
 def variants_of(name: str) -> tuple[str, ...]:
     """Return the distributions that a library may come in."""
@@ -41,8 +46,8 @@ def distribution_version(name: str) -> str:
     found = map(installed_version, variants_of(name))
     version = next((version for version in found if version is not None), None)
     if version is None:
-        extras = " EXTRAS=cuda12" if name in _VARIANTS else ""
-        raise MachineError(f"{name} is not installed. Install it, or run `make setup{extras}` again.")
+        setup = f"make setup EXTRAS={_EXTRAS[name]}" if name in _EXTRAS else "make setup"
+        raise MachineError(f"{name} is not installed. Install it, or run `{setup}`.")
     return version
 
 

@@ -21,6 +21,14 @@ MAX_AGE_DAYS = 7.0
 """How old a user's own cache may be."""
 
 
+_AGAIN: Mapping[Source, str] = {
+    "workflow": "Delete it: the next run of the workflow writes it again.",
+    "user": "`hcs registry build` writes it again.",
+    "snapshot": "Install hcs-workflow again.",
+}
+"""What to do about a damaged file."""
+
+
 def _say(warn: bool, message: str, *values: object) -> None:
     """Log a warning or information. Importing `logging` takes as long as reading a library's file.
 
@@ -195,7 +203,7 @@ class RegistryService:
             except FileNotFoundError:
                 continue
             except cache.DamagedError as error:
-                _say(True, "%s is damaged: %s. It is not used; `hcs registry build` writes it again.", path, error)
+                _say(True, "%s is damaged: %s. It is not used. %s", path, error, _AGAIN[source])
             except cache.StaleError as error:
                 _say(source == "workflow", "%s is not used: %s.", path, error)
             else:

@@ -1,8 +1,10 @@
 """Libraries that are half installed: named in one line, and the others still work."""
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,19 @@ def hcs(broken: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "hcs_lib.cli.main", *arguments],
         env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("library", ["cupyx.scipy.ndimage", "kornia", "pyclesperanto", "skimage", "torch"])
+def test_what_is_not_installed_says_what_brings_it(monkeypatch, repository, library):
+    extras = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    monkeypatch.setattr("hcs_lib.registry.base.installed_version", lambda name: None)
+    monkeypatch.setattr("hcs_lib.registry.cuda.installed_version", lambda name: None)
+    with pytest.raises(MachineError, match="is not installed") as found:
+        get_library(library).get_library_version()
+    named = re.search(r"`make setup(?: EXTRAS=(\w+))?`", str(found.value))
+    distribution = {"cupyx.scipy.ndimage": "cupy", "skimage": "scikit-image"}.get(library, library)
+    brought = [extra for extra in extras if any(line.startswith(distribution) for line in extras[extra])]
+    assert named[1] in (brought or [None])
 
 
 def test_it_is_named_in_one_line_and_the_machine_is_at_fault(broken, tmp_path):

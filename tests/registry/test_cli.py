@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from hcs_lib.cli.registry import registry
 from hcs_lib.core.errors import MachineError, UserError
 from hcs_lib.registry.cache import snapshot_folder
+from hcs_lib.registry.libraries import get_library
 
 
 def invoke(*args):
@@ -71,8 +72,8 @@ def test_status_as_json(tmp_path):
     assert found["skimage"]["source"] == "snapshot"
     assert found["skimage"]["valid"]
     assert found["skimage"]["usable"] >= 150
-    assert not found["hcs"]["valid"]
-    assert "hcs registry build hcs" in found["hcs"]["message"]
+    assert (found["hcs"]["valid"], found["hcs"]["source"], found["hcs"]["path"]) == (True, "probe", None)
+    assert found["hcs"]["usable"] == len(get_library("hcs").build())
 
 
 def test_status_as_a_table():

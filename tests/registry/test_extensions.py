@@ -234,16 +234,18 @@ def test_a_broken_library_takes_no_twin_from_others(fresh):
 
 def test_status_and_build_of_all_name_what_is_broken_and_go_on(fresh):
     install(fresh, "thing = thing:Registry", code="raise RuntimeError('half installed')")
-    extensions.allow(("filters", "skimage"), fresh)
+    (fresh / "raising.py").write_text("raise ValueError('not today')")
+    extensions.allow(("filters", "raising", "skimage"), fresh)
     shown = CliRunner().invoke(registry, ["status", "--json"], catch_exceptions=False)
     rows = {row["library"]: row for row in json.loads(shown.output)["libraries"]}
     assert rows["scipy.ndimage"]["valid"]
     assert "RuntimeError: half installed" in rows["thing"]["message"]
     assert "module filters: It cannot be imported (there is none)" in rows["filters"]["message"]
+    assert "ValueError: not today" in rows["raising"]["message"]
     assert "This name is taken" in rows["skimage"]["message"]
     built = CliRunner().invoke(registry, ["build"], catch_exceptions=False)
     assert built.exit_code == 0
-    for name in ("filters", "skimage", "thing"):
+    for name in ("filters", "raising", "skimage", "thing"):
         assert f"{name}: left out." in built.output
     assert "scipy.ndimage: 66 of 75 functions usable" in built.output
 

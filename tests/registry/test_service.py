@@ -59,8 +59,21 @@ def test_damaged_files_are_said_so_and_not_used(tmp_path, caplog):
         catalogue = RegistryService(tmp_path).catalogue("skimage")
     assert catalogue.source == "snapshot"
     assert len(catalogue.entries) > 5
-    assert str(path) in caplog.text
-    assert "damaged" in caplog.text
+    assert f"{path} is damaged" in caplog.text
+    assert "It is not used. Delete it: the next run of the workflow writes it again." in caplog.text
+
+
+def test_a_damaged_cache_is_said_so_and_written_again_by_build(user_cache, caplog):
+    write(user_cache / "skimage.json", "skimage", 5)
+    path = user_cache / "skimage.json"
+    path.write_bytes(path.read_bytes()[:-200])
+    assert RegistryService().catalogue("skimage").source == "snapshot"
+    assert f"{path} is damaged" in caplog.text
+    assert "It is not used. `hcs registry build` writes it again." in caplog.text
+    caplog.clear()
+    subprocess.run([sys.executable, "-m", "hcs_lib.cli.main", "registry", "build", "skimage"], check=True)
+    assert RegistryService().catalogue("skimage").source == "user"
+    assert caplog.text == ""
 
 
 def test_a_workflow_file_for_other_versions_is_said_so(tmp_path, caplog):
