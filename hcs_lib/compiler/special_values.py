@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
+from hcs_lib.compiler.draft import DraftContext
+from hcs_lib.compiler.draft_step import DraftCall, DraftStep
 from hcs_lib.compiler.overrides import ResolvedStep
 from hcs_lib.contexts.plans import LinkedInput
 from hcs_lib.core.domains import AXES, Domain
