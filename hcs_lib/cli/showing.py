@@ -42,13 +42,22 @@ def print_context(context: FrozenContext) -> None:
         console.print(Text(f"\n{index}  {plan.step_name}", "bold"))
         for role, said in _step(context, plan):
             console.print(Text(f"   {role:<7}{said}"))
-    versions = {reference.library: reference.version for reference in context.functions} | thaw(context.engine.versions)
     console.print()
     for line in _needs(context):
         console.print(Text(line))
     if context.raw_store:
         console.print(Text(f"The raw planes are written too: {_store(context.raw_store)}"))
-    console.print(Text(f"Versions: {', '.join(f'{name} {version}' for name, version in versions.items())}"))
+    versions = ", ".join(f"{name} {version}" for name, version in _versions(context).items())
+    console.print(Text(f"Versions: {versions}"))
+
+
+def _versions(context: FrozenContext) -> dict[str, str]:
+    """Return the versions of libraries; each function of ours has one of its own."""
+    found: dict[str, str] = {}
+    for reference in context.functions:
+        alike = {other.version for other in context.functions if other.library == reference.library}
+        found[reference.library if len(alike) == 1 else reference.id] = reference.version
+    return found | thaw(context.engine.versions)  # type: ignore[no-any-return]
 
 
 def _step(context: FrozenContext, plan: StepPlan) -> Iterator[tuple[str, str]]:
@@ -59,7 +68,7 @@ def _step(context: FrozenContext, plan: StepPlan) -> Iterator[tuple[str, str]]:
     stack = f", {len(plan.domain.values(plan.stack))} of {plan.stack} stacked" if plan.stack else ""
     yield "reads", f"{source}{stack}, for {_domain(plan.domain.without(plan.stack))}"
     for parameter, links in plan.special_inputs.items():
-        yield "", f"{parameter}: {', '.join(link.name for link in links)}"
+        yield "", f"{parameter}: {', '.join(link.key for link in links)}"
     for line in _pattern(plan):
         yield "calls", line
     for line in moves(context, plan):
@@ -146,4 +155,6 @@ def _yields(plan: StepPlan) -> str:
 def _store(store: ZarrStore) -> str:
     size = " × ".join(str(size) for size in store.array.shape)
     what = f"labels/{store.label}" if store.label else "image"
+    if len(store.groups) > 1:
+        what += f" of each of {len(store.groups)} sites"
     return f"{store.path}: {what}, {store.array.axes} {size} {store.array.dtype}"

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
+from hcs_lib.compiler.draft import DraftContext
+from hcs_lib.compiler.draft_step import DraftCall, DraftStep
 from hcs_lib.compiler.metadata import PerWell
 from hcs_lib.contexts.lazy import is_lazy
 from hcs_lib.core.errors import nearest

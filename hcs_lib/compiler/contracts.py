@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from hcs_lib.compiler.arguments import check_arguments
-from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
+from hcs_lib.compiler.draft import DraftContext
+from hcs_lib.compiler.draft_step import DraftCall, DraftStep
 from hcs_lib.compiler.images import IMAGES, ImageType, result_of, sees_volume
 from hcs_lib.contexts.plans import FunctionCall, FunctionPattern
 from hcs_lib.core.declare import ProcessingContract, Returns

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from hcs_lib.compiler.contracts import store_pattern
-from hcs_lib.compiler.draft import GPU_ONLY, DraftCall, DraftContext, DraftStep
+from hcs_lib.compiler.draft import DraftContext
+from hcs_lib.compiler.draft_step import GPU_ONLY, DraftCall, DraftStep
 from hcs_lib.core.declare import MemoryType
 from hcs_lib.core.errors import Problem
 from hcs_lib.registry.entry import FunctionEntry

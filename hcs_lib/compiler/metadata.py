@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hcs_lib.core.errors import HcsError
 
 if TYPE_CHECKING:
-    from hcs_lib.compiler.draft import DraftContext, DraftPattern, DraftStep
+    from hcs_lib.compiler.draft import DraftContext
+    from hcs_lib.compiler.draft_step import DraftPattern, DraftStep
 
 Resolver = Callable[["DraftContext", "DraftStep"], Any]
 

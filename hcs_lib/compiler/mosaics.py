@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hcs_lib.compiler.arguments import all_fit
-from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
+from hcs_lib.compiler.draft import DraftContext
+from hcs_lib.compiler.draft_step import DraftCall, DraftStep
 from hcs_lib.compiler.functions import import_hook
 from hcs_lib.compiler.images import ImageType, Shapes
 from hcs_lib.registry.entry import FunctionEntry

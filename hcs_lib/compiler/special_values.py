@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
+from hcs_lib.compiler.draft import DraftContext
+from hcs_lib.compiler.draft_step import DraftCall, DraftStep
 from hcs_lib.compiler.overrides import ResolvedStep
 from hcs_lib.contexts.plans import LinkedInput
 from hcs_lib.core.domains import AXES, Domain
@@ -145,9 +146,16 @@ def _link_to_route(
     place, maker = ("inputs", parameter), context.step_plans[value.producer]
     axis = maker.source.model.group_by
     slots = {slot for slot, given in maker.source.model.outputs.items() if given == name}
-    if axis is None or slots & {"labels", "table", "image"}:
-        context.problem(plan.source, place, f"'{name}' is no special output of a routing table.",
+    if axis is None:
+        context.problem(plan.source, place, f"'{name}' comes from no routing table, so there is no '{name}.{route}'.",
                         f"Write `{parameter}: {name}`.")  # fmt: skip
+        return None
+    if slots & {"labels", "table", "image"}:
+        alone = f" For those of {route} alone, make them in a step with `channels: [{route}]`."
+        context.problem(plan.source, place,
+                        f"'{name}' cannot be taken by route, only special outputs can: each image is given what was "
+                        f"made for its own {axis}.",
+                        f"Write `{parameter}: {name}`.{alone if axis == 'channel' else ''}")  # fmt: skip
         return None
     giving = _routes_that_give(maker, name) or {str(each) for each in maker.pattern}
     found = next((each for each in value.domain.values(axis) if str(each) == route and route in giving), None)

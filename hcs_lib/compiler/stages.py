@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from hcs_lib.compiler.draft import DraftContext, DraftPassed, DraftStage, DraftStep
+from hcs_lib.compiler.draft import DraftContext, DraftPassed, DraftStage
+from hcs_lib.compiler.draft_step import DraftStep
 from hcs_lib.contexts.context import PLATE, Scope
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftPattern, DraftStep, Output
+from hcs_lib.compiler.draft import DraftContext
+from hcs_lib.compiler.draft_step import DraftCall, DraftPattern, DraftStep, Output
 from hcs_lib.compiler.images import LABEL_DTYPE, ImageType, result_of
 from hcs_lib.compiler.metadata import RESOLVERS, UnknownMetadataError, inject_metadata_into_pattern
 from hcs_lib.compiler.mosaics import find_shapes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hcs_lib.compiler.draft import DraftCall, DraftContext, DraftStep
+from hcs_lib.compiler.draft import DraftContext
+from hcs_lib.compiler.draft_step import DraftCall, DraftStep
 from hcs_lib.compiler.functions import import_hook
 from hcs_lib.contexts.columns import COUNT, METADATA, SITES, WELL_COLUMNS, check_features, is_feature, is_reserved
 from hcs_lib.contexts.manifests import ObjectTable, SiteTable

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hcs_lib.compiler.draft import DraftContext, DraftStep, DraftStore
+from hcs_lib.compiler.draft import DraftContext
+from hcs_lib.compiler.draft_step import DraftStep, DraftStore
 from hcs_lib.compiler.images import LABEL_DTYPE
 from hcs_lib.core.domains import Domain
 from hcs_lib.storage.planning import plan_array

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from hcs_lib.cli.compile import show
 from hcs_lib.compiler.compile import compile_plate
+from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.pipeline.settings import load_settings
 from hcs_lib.plates.index import Channel, Plane, PlateIndex, StagePosition
 
@@ -59,6 +60,34 @@ def test_a_stage_of_the_plate(results: Path) -> None:
     for said in ("demo plate, stage s01-cpu", "raw, 2 of site stacked, for DNA", "hcs.estimate_flat_field()",
                  "Passes flat of step light on to later stages", "Reads 20.5 kB of pixels"):  # fmt: skip
         assert said in text
+
+
+def shown_of(results: Path, *steps: str) -> str:
+    """What is shown of another pipeline on the same plate."""
+    folder = results.parents[1]
+    (folder / "pipeline.yaml").write_text("name: shown\nsteps:\n" + "".join(f"  - {step}\n" for step in steps))
+    settings = load_settings({"plates": "plates.tsv", "pipeline": "pipeline.yaml"}, folder, "config.yaml")
+    compile_plate(settings.plates[0], settings, folder / "results")
+    return shown(results, "s01-cpu", "B02")
+
+
+def test_what_comes_from_a_route_and_the_version_of_each_function(results: Path) -> None:
+    text = shown_of(
+        results,
+        "{name: even, func: {call: hcs.subtract_background, args: {radius: 9}}}",
+        "{name: where, group_by: channel, stack: site, func: {DNA: hcs.stage_tile_positions},"
+        " outputs: {positions: places}}",
+        "{name: whole, input: even, stack: site, func: hcs.assemble, inputs: {positions: places.DNA}, keep: true}",
+    )
+    assert "positions: places.DNA" in text
+    versions = {one.id: one.version for one in FrozenContext.load(results / "contexts/s01-cpu/B02.json").functions}
+    assert versions["hcs.assemble"] != versions["hcs.subtract_background"]
+    assert all(f"{name} {version}" in text.splitlines()[-1] for name, version in versions.items())
+
+
+def test_an_image_of_each_site(results: Path) -> None:
+    text = shown_of(results, "{name: even, func: {call: hcs.subtract_background, args: {radius: 9}}, keep: true}")
+    assert "demo.zarr: image of each of 2 sites, cyx 1 × 64 × 80 uint16" in text
 
 
 def test_a_stage_that_takes_from_others(results: Path) -> None:

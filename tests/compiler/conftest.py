@@ -163,15 +163,17 @@ def make_index(
     sites: int = 2,
     channels: Mapping[str, str] | None = None,
     z: int = 1,
+    t: int = 1,
     **facts: Any,
 ) -> PlateIndex:
     """A complete plate of uint16 planes of 64 × 80; channels are given by id → name."""
     channels = {"1": "GFP", "2": "DNA"} if channels is None else channels
     planes = tuple(
         Plane(
-            well=well, site=site, channel=channel, z=at, t=0, page=0, size=10_000, mtime_ns=1_700_000_000_000_000_000,
-            file=f"TimePoint_1/{well}_s{site}_w{channel}_z{at}.tif",
+            well=well, site=site, channel=channel, z=at, t=time, page=0, size=10_000,
+            mtime_ns=1_700_000_000_000_000_000, file=f"TimePoint_{time + 1}/{well}_s{site}_w{channel}_z{at}.tif",
         )
+        for time in range(t)
         for well in wells for site in range(1, sites + 1) for channel in channels for at in range(1, z + 1)
     )  # fmt: skip
     fields: dict[str, Any] = {
@@ -179,7 +181,7 @@ def make_index(
         "pixel_size_um": 0.5, "z_spacing_um": None, "grid": (1, sites), "wells": wells,
         "sites": tuple(range(1, sites + 1)),
         "channels": tuple(Channel(id=key, name=name, wavelength_nm=500.0) for key, name in channels.items()),
-        "z": tuple(range(1, z + 1)), "t": (0,),
+        "z": tuple(range(1, z + 1)), "t": tuple(range(t)),
         "positions": tuple(
             StagePosition(well=well, site=site, x_um=site * 40.0, y_um=0.0)
             for well in wells for site in range(1, sites + 1)

@@ -231,7 +231,7 @@ def test_the_command(analysis: Path) -> None:
                  "raw, 2 of channel stacked, for 2 of site", "labels: nuclei, cytoplasm",
                  "tables/wells/B02/objects.parquet", FrozenContext.load(context).digest,
                  "TimePoint_1/B02_s1_w1_z1.tif", "Needs about 301 MB of memory, 1 thread(s)",
-                 "Reads 41 kB of pixels; writes 123 kB before they are compressed", "Versions: hcs "):  # fmt: skip
+                 "Reads 41 kB of pixels; writes 123 kB before they are compressed", "Versions: hcs."):  # fmt: skip
         assert said in shown
 
 

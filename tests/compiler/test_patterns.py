@@ -16,6 +16,7 @@ def steps(*lines: str) -> str:
     ("axis", "values", "index"),
     [
         ("site", (1, 2), {}), ("channel", ("GFP", "DNA"), {}), ("z", (1, 2, 3), {"z": 3}),
+        ("t", (0, 1), {"t": 2}),
     ],
 )  # fmt: skip
 def test_one_function_for_each_value_of_any_axis(
@@ -101,7 +102,29 @@ def test_names_of_routes_that_are_not_there(
 def test_a_name_of_a_route_where_nothing_routes(fake: SimpleNamespace) -> None:
     stage = "{name: p, stack: site, func: fake.stage, outputs: {positions: tiles}}"
     found = fake.problems(steps(stage, WHOLE.replace("NAME", "tiles.DNA")))
-    assert f"{ONLY}'tiles' is no special output of a routing table. Write `positions: tiles`." in found
+    assert f"{ONLY}'tiles' comes from no routing table, so there is no 'tiles.DNA'. Write `positions: tiles`." in found
+
+
+@pytest.mark.parametrize(
+    ("axis", "routes", "alone"),
+    [
+        ("channel", ("DNA", "GFP"), " For those of DNA alone, make them in a step with `channels: [DNA]`."),
+        ("site", (1, 2), ""),
+    ],
+)
+def test_labels_are_not_taken_by_route(
+    fake: SimpleNamespace, axis: str, routes: tuple[object, object], alone: str
+) -> None:
+    table = ", ".join(f"{route}: {{call: fake.segment, args: {{min_diameter: 2}}}}" for route in routes)
+    found = fake.problems(steps(
+        f"{{name: n, group_by: {axis}, func: {{{table}}}, outputs: {{labels: nuclei}}}}",
+        f"{{name: divide, input: raw, func: fake.divide, inputs: {{field: nuclei.{routes[0]}}}, keep: true}}",
+    ))  # fmt: skip
+    (problem,) = found
+    assert problem == (
+        "pipeline.yaml:4: Step 'divide': 'nuclei' cannot be taken by route, only special outputs can: each image is "
+        f"given what was made for its own {axis}. Write `field: nuclei`.{alone}"
+    )
 
 
 def test_routes_that_give_images_of_different_sizes(fake: SimpleNamespace) -> None:

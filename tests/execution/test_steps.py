@@ -147,6 +147,20 @@ def test_routing_by_component(run: Any, plan_step: Any, plan_call: Any) -> None:
     assert values.image(0, Coordinates(2, "GFP", 1, 1))[0, 0] == 213
 
 
+@pytest.mark.parametrize(("axis", "values"), [("site", (1, 2)), ("z", (1, 2, 3)), ("t", (1, 4))])
+def test_routing_by_other_components(
+    run: Any, plan_step: Any, plan_call: Any, axis: str, values: tuple[int, ...]
+) -> None:
+    domain = Domain((1,), ("DNA",), (1,), (1,)).replace(**{axis: values})
+    routes = {str(value): (plan_call("test:add", value=1000 * value),) for value in values}
+    pattern = FunctionPattern(group_by=axis, routes=routes)  # type: ignore[arg-type]
+    plan = plan_step(0, "route", routes[str(values[0])], domain, group_by=axis, func=pattern)
+    ran = run({"add": lambda image, value: image + value}, plan)
+    for at in domain:
+        before = 100 * (at.site or 0) + (at.z or 0)
+        assert ran.image(0, at)[0, 0] == before + 1000 * getattr(at, axis)
+
+
 def labelling(plan_step: Any, plan_call: Any, domain: Domain, name: str = "nuclei", index: int = 0) -> StepPlan:
     chain = (plan_call("test:label", returns="labels"),)
     return plan_step(index, name, chain, domain, special_outputs={"labels": name})  # type: ignore[no-any-return]
