@@ -58,11 +58,12 @@ def _kind_of_array(subject: Subject, trial: Trial, dimensions: int) -> Returns:
     """Tell points, images of another size, and arrays of other kinds apart."""
     sample, result = result_of(trial, dimensions)
     cropped = subject.call(sample.cropped(), attempt=trial.attempts.get(dimensions))
+    # Two by two may be two points, or a matrix of two objects.
+    points = result.ndim == 2 and result.shape[1] == dimensions and result.shape != (2, 2)
     if not isinstance(cropped, np.ndarray) or not result.ndim == cropped.ndim == dimensions:
-        points = result.ndim == 2 and result.shape[1] == dimensions
         return "coordinates" if points else "other"
     if result.ndim == 2 and result.shape[1] == cropped.shape[1] == dimensions:
-        return "coordinates" if result.shape != (2, 2) else "other"
+        return "coordinates" if points else "other"
     return "image" if all(a != b for a, b in zip(result.shape[-2:], cropped.shape[-2:], strict=True)) else "other"
 
 

@@ -46,7 +46,7 @@ def test_contract_is_what_the_values_say(probed, name, accepts, coupling, contra
 @pytest.mark.parametrize(
     ("name", "returns"),
     [("smooth", "image"), ("project", "image"), ("threshold", "scalar"), ("number", "labels"), ("table", "table"),
-     ("peaks", "coordinates")],
+     ("peaks", "coordinates"), ("touching", "other")],
 )  # fmt: skip
 def test_kind_of_result(probed, name, returns):
     assert probed[name].returns == returns
