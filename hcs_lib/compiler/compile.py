@@ -13,29 +13,27 @@ The last act of the fifth, `stages`, divides the steps into those that run in on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from hcs_lib.compiler.batches import batch_wells
 from hcs_lib.compiler.contracts import validate_memory_contracts_for_context
-from hcs_lib.compiler.draft import DraftContext, DraftStage, ExecutionSettings
+from hcs_lib.compiler.draft import DraftContext, ExecutionSettings
 from hcs_lib.compiler.functions import FunctionTable, Registry
 from hcs_lib.compiler.gpu import assign_gpu_resources_for_context
 from hcs_lib.compiler.lazy_files import LazyFiles
 from hcs_lib.compiler.materialization import plan_materialization_flags_for_context
 from hcs_lib.compiler.overrides import check_plates, group_wells, resolve_steps
 from hcs_lib.compiler.plate import PlateView, name_channels
+from hcs_lib.compiler.plate_plan import plan_plate
 from hcs_lib.compiler.stages import divide_into_stages
 from hcs_lib.compiler.step_plans import initialize_step_plans_for_context
 from hcs_lib.compiler.tables import check_derived, check_screen, object_table, site_table
 from hcs_lib.compiler.writing import write_plate_plan
 from hcs_lib.compiler.zarr_stores import declare_zarr_stores_for_context
-from hcs_lib.contexts.context import PLATE
 from hcs_lib.contexts.engine import current_engine
-from hcs_lib.contexts.manifests import Gate, ObjectTable, PlatePlan, SiteTable, Stage
-from hcs_lib.contexts.resources import memory_mb
+from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.pipeline.loading import LoadedPipeline, load_pipeline
 from hcs_lib.pipeline.settings import PlateSettings, Settings
@@ -106,7 +104,7 @@ def draft_plate(
     if problems:
         raise UserError(problems)
     parts = divide_into_stages(drafts, gated=settings.qc_gate is not None)
-    return _plate_plan(plate, settings, index, pipeline, parts), parts
+    return plan_plate(plate, settings, index, pipeline, parts), parts
 
 
 def execution_settings(settings: Settings) -> ExecutionSettings:
@@ -204,105 +202,3 @@ def _counted(drafts: Iterable[DraftContext], total: int) -> list[Problem]:
 def _some(wells: Sequence[str]) -> str:
     shown = ", ".join(wells[:3])
     return f"{shown}, …: {len(wells)}" if len(wells) > 3 else f"{shown}: {len(wells)}"
-
-
-def _plate_plan(
-    plate: PlateSettings,
-    settings: Settings,
-    index: PlateIndex,
-    pipeline: LoadedPipeline,
-    parts: Sequence[DraftContext],
-) -> PlatePlan:
-    stages = list(dict.fromkeys(part.stage for part in parts if part.stage))
-    plans = [plan for part in parts for plan in part.step_plans.values()]
-    labels = [plan.source.model.outputs["labels"] for plan in plans if plan.output == "labels"]
-    written = any(plan.zarr_store for plan in plans)
-    sites = _merged_sites(site_table(part) for part in parts)
-    return PlatePlan(
-        plate=plate.name,
-        pipeline=pipeline.model.name,
-        raw_folder=str(plate.path),
-        wells=index.wells,
-        stages=tuple(
-            _stage(stage, [part for part in parts if part.stage is stage], settings, index, pipeline)
-            for stage in stages
-        ),
-        labels=tuple(dict.fromkeys(labels)),
-        table=_merged(object_table(part) for part in parts),
-        derived=pipeline.model.derived,
-        channel_names=tuple(parts[0].plate.channels),
-        platemap=str(plate.platemap) if plate.platemap else None,
-        allowed_failures=settings.allowed_failures,
-        store=f"{plate.name}.zarr" if written else None,
-        site_table=sites,
-        qc_flags=settings.qc_flags.model_dump(exclude_none=True) if sites else {},
-        gate=_gate(settings, stages),
-    )
-
-
-def _stage(
-    stage: DraftStage,
-    parts: Sequence[DraftContext],
-    settings: Settings,
-    index: PlateIndex,
-    pipeline: LoadedPipeline,
-) -> Stage:
-    return Stage(
-        name=stage.name,
-        scope=stage.scope,
-        gpu=stage.gpu,
-        steps=tuple(pipeline.model.steps[number].name for number in stage.steps),
-        batches=_batches(stage, {well for part in parts for well in part.wells}, settings, index),
-        mem_mb=max(_memory_mb(part) for part in parts),
-    )
-
-
-def _batches(
-    stage: DraftStage, wells: set[str], settings: Settings, index: PlateIndex
-) -> Mapping[str, tuple[str, ...]]:
-    if stage.scope == "plate":
-        return {"b001": (PLATE,)}
-    batches = {
-        batch: tuple(well for well in inside if well in wells)
-        for batch, inside in batch_wells(index.wells, settings.wells_per_batch).items()
-    }
-    return {batch: inside for batch, inside in batches.items() if inside}
-
-
-def _gate(settings: Settings, stages: Iterable[DraftStage]) -> Gate | None:
-    if settings.qc_gate is None:
-        return None
-    flags = tuple(settings.qc_gate.flags or settings.qc_flags.model_dump(exclude_none=True))
-    last = next(stage.name for stage in stages if stage.gated)
-    return Gate(stage=last, max_flagged=settings.qc_gate.max_flagged, flags=flags)
-
-
-def _merged_sites(tables: Iterable[SiteTable | None]) -> SiteTable | None:
-    """Return one table that has the columns of all."""
-    found = [table for table in tables if table is not None]
-    if not found:
-        return None
-    return SiteTable(
-        name=found[0].name, columns=tuple(dict.fromkeys(name for table in found for name in table.columns))
-    )
-
-
-def _merged(tables: Iterable[ObjectTable | None]) -> ObjectTable | None:
-    """Return one table that has the objects and columns of all."""
-    found = [table for table in tables if table is not None]
-    if not found:
-        return None
-    return ObjectTable(
-        name=found[0].name,
-        primary=found[0].primary,
-        objects=tuple(dict.fromkeys(name for table in found for name in table.objects)),
-        columns=tuple(dict.fromkeys(name for table in found for name in table.columns)),
-    )
-
-
-def _memory_mb(part: DraftContext) -> int:
-    """Estimate the memory of a job, from the plans of its first well."""
-    index, first = part.plate.index, part.wells[0]
-    plans = {number: plan.for_well(number, index.plate, first) for number, plan in part.step_plans.items()}
-    raw_store = part.raw_store.for_well(index.plate, first) if part.raw_store else None
-    return memory_mb(plans, index.shape, index.dtype, raw_store)

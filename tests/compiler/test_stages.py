@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hcs_lib.compiler.compile import _plate_plan
+from hcs_lib.compiler.plate_plan import plan_plate
 from hcs_lib.compiler.stages import divide_into_stages
 from hcs_lib.compiler.writing import write_plate_plan
 from hcs_lib.contexts.manifests import Gate, Manifest, PlatePlan, SiteTable
@@ -24,7 +24,7 @@ def compiled(fake: SimpleNamespace, text: str, folder: Path, **settings: object)
         raise UserError(problems)
     made = fake.settings(**settings)
     parts = divide_into_stages(drafts, gated=made.qc_gate is not None)
-    plan = _plate_plan(made.plates[0], made, fake.index(), parse_pipeline(text, "pipeline.yaml"), parts)
+    plan = plan_plate(made.plates[0], made, fake.index(), parse_pipeline(text, "pipeline.yaml"), parts)
     write_plate_plan(folder, plan, parts, fake.execution)
     return PlatePlan.load(folder / "plan.json")
 

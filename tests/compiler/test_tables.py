@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hcs_lib.compiler.compile import _plate_plan
+from hcs_lib.compiler.plate_plan import plan_plate
 from hcs_lib.compiler.stages import divide_into_stages
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.pipeline.screen import Hits, Screen
@@ -17,7 +17,7 @@ def plan_of(fake: SimpleNamespace, text: str, **facts: Any) -> PlatePlan:
     drafts, problems = fake.draft(text, **facts)
     assert problems == []
     settings = fake.settings(**facts)
-    return _plate_plan(
+    return plan_plate(
         settings.plates[0], settings, fake.index(), drafts[0].pipeline, divide_into_stages(drafts, gated=False)
     )
 

@@ -1,0 +1,118 @@
+"""The plan of a plate: its stages with their batches, and what its tables, labels and gate will be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from hcs_lib.compiler.batches import batch_wells
+from hcs_lib.compiler.draft import DraftContext, DraftStage
+from hcs_lib.compiler.tables import object_table, site_table
+from hcs_lib.contexts.context import PLATE
+from hcs_lib.contexts.manifests import Gate, ObjectTable, PlatePlan, SiteTable, Stage
+from hcs_lib.contexts.resources import memory_mb
+from hcs_lib.pipeline.loading import LoadedPipeline
+from hcs_lib.pipeline.settings import PlateSettings, Settings
+from hcs_lib.plates.index import PlateIndex
+
+
+def plan_plate(
+    plate: PlateSettings,
+    settings: Settings,
+    index: PlateIndex,
+    pipeline: LoadedPipeline,
+    parts: Sequence[DraftContext],
+) -> PlatePlan:
+    """Say what of a plate is executed; `parts` are its drafts, stage by stage."""
+    stages = list(dict.fromkeys(part.stage for part in parts if part.stage))
+    plans = [plan for part in parts for plan in part.step_plans.values()]
+    labels = [plan.source.model.outputs["labels"] for plan in plans if plan.output == "labels"]
+    written = any(plan.zarr_store for plan in plans)
+    sites = _merged_sites(site_table(part) for part in parts)
+    return PlatePlan(
+        plate=plate.name,
+        pipeline=pipeline.model.name,
+        raw_folder=str(plate.path),
+        wells=index.wells,
+        stages=tuple(
+            _stage(stage, [part for part in parts if part.stage is stage], settings, index, pipeline)
+            for stage in stages
+        ),
+        labels=tuple(dict.fromkeys(labels)),
+        table=_merged(object_table(part) for part in parts),
+        derived=pipeline.model.derived,
+        channel_names=tuple(parts[0].plate.channels),
+        platemap=str(plate.platemap) if plate.platemap else None,
+        allowed_failures=settings.allowed_failures,
+        store=f"{plate.name}.zarr" if written else None,
+        site_table=sites,
+        qc_flags=settings.qc_flags.model_dump(exclude_none=True) if sites else {},
+        gate=_gate(settings, stages),
+    )
+
+
+def _stage(
+    stage: DraftStage,
+    parts: Sequence[DraftContext],
+    settings: Settings,
+    index: PlateIndex,
+    pipeline: LoadedPipeline,
+) -> Stage:
+    return Stage(
+        name=stage.name,
+        scope=stage.scope,
+        gpu=stage.gpu,
+        steps=tuple(pipeline.model.steps[number].name for number in stage.steps),
+        batches=_batches(stage, {well for part in parts for well in part.wells}, settings, index),
+        mem_mb=max(_memory_mb(part) for part in parts),
+    )
+
+
+def _batches(
+    stage: DraftStage, wells: set[str], settings: Settings, index: PlateIndex
+) -> Mapping[str, tuple[str, ...]]:
+    if stage.scope == "plate":
+        return {"b001": (PLATE,)}
+    batches = {
+        batch: tuple(well for well in inside if well in wells)
+        for batch, inside in batch_wells(index.wells, settings.wells_per_batch).items()
+    }
+    return {batch: inside for batch, inside in batches.items() if inside}
+
+
+def _gate(settings: Settings, stages: Iterable[DraftStage]) -> Gate | None:
+    if settings.qc_gate is None:
+        return None
+    flags = tuple(settings.qc_gate.flags or settings.qc_flags.model_dump(exclude_none=True))
+    last = next(stage.name for stage in stages if stage.gated)
+    return Gate(stage=last, max_flagged=settings.qc_gate.max_flagged, flags=flags)
+
+
+def _merged_sites(tables: Iterable[SiteTable | None]) -> SiteTable | None:
+    """Return one table that has the columns of all."""
+    found = [table for table in tables if table is not None]
+    if not found:
+        return None
+    return SiteTable(
+        name=found[0].name, columns=tuple(dict.fromkeys(name for table in found for name in table.columns))
+    )
+
+
+def _merged(tables: Iterable[ObjectTable | None]) -> ObjectTable | None:
+    """Return one table that has the objects and columns of all."""
+    found = [table for table in tables if table is not None]
+    if not found:
+        return None
+    return ObjectTable(
+        name=found[0].name,
+        primary=found[0].primary,
+        objects=tuple(dict.fromkeys(name for table in found for name in table.objects)),
+        columns=tuple(dict.fromkeys(name for table in found for name in table.columns)),
+    )
+
+
+def _memory_mb(part: DraftContext) -> int:
+    """Estimate the memory of a job, from the plans of its first well."""
+    index, first = part.plate.index, part.wells[0]
+    plans = {number: plan.for_well(number, index.plate, first) for number, plan in part.step_plans.items()}
+    raw_store = part.raw_store.for_well(index.plate, first) if part.raw_store else None
+    return memory_mb(plans, index.shape, index.dtype, raw_store)
