@@ -42,8 +42,10 @@ def index(
 ) -> None:
     """Index the plate in FOLDER: every plane, and everything that is missing or broken.
 
-    FOLDER is the plate's folder, or holds exactly one plate. Names of files give well, site, channel, z and t;
-    every header is checked, no pixel is read, nothing is written into FOLDER.
+    FOLDER is the plate's folder, or holds exactly one plate. Names of files, and the index files of the
+    microscope, give well, site, channel, z and t;
+    every header is checked, no pixel is read, nothing is written into FOLDER. With --output, headers are kept
+    beside the index (headers.json), so that another time only files that changed are opened.
 
     A pattern names the fields well (or row and col), site, channel, z, t, plate, and n for text that does not
     matter; everything else stands for itself. With slashes it names folders too.
@@ -61,6 +63,7 @@ def index(
         pattern=pattern,
         fingerprint=fingerprint,
         pixel_size_um=pixel_size_um,
+        cache=output.with_name("headers.json") if output else None,
     )
     if output:
         found.save(output)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from string import Formatter
 
 from hcs_lib.core.addresses import Well, canonical_well, row_index, well_name
@@ -42,9 +42,9 @@ def find_by_pattern(pattern: str) -> Find:
     regex = re.compile(_regex(pattern))
     depth = pattern.count("/") + 1
 
-    def find(files: Sequence[str]) -> Found:
+    def find(_folder: Path, files: Sequence[str]) -> Found:
         planes = (_parse(file, regex, depth) for file in files)
-        return Found(tuple(plane for plane in planes if plane), frozenset())
+        return Found(tuple(plane for plane in planes if plane))
 
     return find
 
