@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hcs_lib.plates.formats import cellvoyager, harmony, imagexpress, imagexpress_hcsai, ome_zarr
+from hcs_lib.plates.formats import cellvoyager, harmony, imagexpress, imagexpress_hcsai, ome_tiff, ome_zarr
 from hcs_lib.plates.formats.base import Find, Found, PlaneFile, PlateFacts
 from hcs_lib.plates.formats.pattern import find_by_pattern
 
@@ -11,6 +11,7 @@ FORMATS: dict[str, Find] = {
     "imagexpress-hcsai": imagexpress_hcsai.find,
     "harmony": harmony.find,
     "cellvoyager": cellvoyager.find,
+    "ome-tiff": ome_tiff.find,
     "ome-zarr": ome_zarr.find,
 }
 """Formats that are known by what lies in the folder. `pattern` is the user's own, see `find_by_pattern`."""
