@@ -24,7 +24,11 @@ _SHOWN = 20
 @click.option("--plate", metavar="NAME", help="Name of the plate in the results; the folder's by default.")
 @click.option("--format", "format_", metavar="F", default="auto", show_default=True,
               help=f"How the microscope names its files: auto, pattern, {', '.join(FORMATS)}.")  # fmt: skip
-@click.option("--pattern", metavar="P", help="Your own file names, such as 'Channel{channel}-{n}-{row}-{col}.tif'.")
+@click.option(
+    "--pattern",
+    metavar="P",
+    help="Your own file names, such as 'Channel{channel}-{n}-{row}-{col}.tif', or a regular expression.",
+)
 @click.option("--fingerprint", type=click.Choice(["stat", "content"]), default="stat", show_default=True,
               help="How a change of a file is seen: by size and time stamp, or by SHA-256 of its bytes.")  # fmt: skip
 @click.option("--pixel-size-um", type=float, help="Micrometres a pixel, in place of what the files say.")

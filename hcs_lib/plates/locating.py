@@ -45,7 +45,7 @@ def locate(folder: Path, files: Sequence[str], *, plate: str, format: str, patte
     planes = _choose(folder, found.planes, plate)
     roots = {plane.root for plane in planes}
     folders = {parent_of(plane.file) for plane in planes}
-    known = found.others.union(plane.file for plane in found.planes)
+    known = found.others.union((plane.file for plane in found.planes), (p.file for _, p in found.problems if p.file))
     strays = [file for file in _tiffs(files) if file not in known and parent_of(file) in folders]
     problems = tuple(problem for root, problem in found.problems if root in roots)
     facts = next((found.facts[root] for root in sorted(roots) if root in found.facts), PlateFacts())

@@ -176,3 +176,68 @@ def test_paths_that_leave_the_folder(written, tmp_path, layout, index_file, tag,
     assert len(found.planes) == 15
     assert "inconsistent" in {problem.kind for problem in found.problems}
     assert all(".." not in plane.file and not plane.file.startswith("/") for plane in found.planes)
+
+
+def change(path, old, new):
+    text = path.read_text(encoding="utf-8-sig")
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def told(found):
+    return [(p.kind, p.well, p.site, p.channel, p.z) for p in found.problems]
+
+
+def test_records_of_errors(written, tmp_path):
+    plate = shutil.copytree(written["cellvoyager"], tmp_path / "cv")
+    mlf = plate / "MeasurementData.mlf"
+    change(mlf, 'bts:Type="IMG"', 'bts:Type="ERR"')
+    found = index(plate)
+    assert told(found) == [("error_record", "B02", 1, "1", 1)]
+    assert found.problems[0].message.startswith("the microscope recorded an error: p #1_B02")
+    plate = shutil.copytree(written["harmony"], tmp_path / "harmony")
+    change(plate / "Images" / "Index.idx.xml", "<State>Ok</State>", "<State>Failed</State>")
+    assert told(index(plate)) == [("error_record", "B02", 1, "1", 1)]
+
+
+def test_a_time_series_that_stopped(written, tmp_path):
+    plate = shutil.copytree(written["cellvoyager"], tmp_path / "cv")
+    change(plate / "MeasurementDetail.mrf", 'bts:TimePointCount="1"', 'bts:TimePointCount="5"')
+    (problem,) = index(plate).problems
+    assert (problem.kind, problem.message) == ("stopped", "stopped: 5 time points were asked for, 1 are recorded.")
+    plate = shutil.copytree(written["imagexpress"], tmp_path / "ix")
+    (plate / "p.HTD").write_bytes((plate / "p.HTD").read_bytes().replace(b'"TimePoints", 1', b'"TimePoints", 3'))
+    (problem,) = index(plate).problems
+    assert (problem.kind, problem.file) == ("stopped", "p.HTD")
+
+
+def test_a_well_that_was_asked_for_and_is_not_there(written, tmp_path):
+    plate = shutil.copytree(written["imagexpress"], tmp_path / "ix")
+    htd = plate / "p.HTD"
+    htd.write_bytes(htd.read_bytes().replace(b"FALSE, TRUE, FALSE, FALSE", b"FALSE, TRUE, FALSE, TRUE"))
+    assert told(index(plate)) == [("missing", "B04", None, None, None)]
+
+
+def test_wells_of_different_sites_lack_nothing_where_it_is_recorded(written, tmp_path):
+    plate = shutil.copytree(written["harmony"], tmp_path / "harmony")
+    path = plate / "Images" / "Index.idx.xml"
+    text = path.read_text(encoding="utf-8-sig")
+    path.write_text(re.sub(r"<Image>(?:(?!</Image>).)*r03c03f02(?:(?!</Image>).)*</Image>", "", text))
+    for file in (plate / "Images").glob("r03c03f02*"):
+        file.unlink()
+    found = index(plate)
+    assert (len(found.planes), found.problems) == (12, ())
+
+
+def test_a_plate_in_two_folders_is_one_plate(written, tmp_path):
+    plate = shutil.copytree(written["imagexpress"], tmp_path / "a" / "first")
+    second = tmp_path / "a" / "second" / "TimePoint_1" / "ZStep_1"
+    second.mkdir(parents=True)
+    for file in (plate / "TimePoint_1" / "ZStep_1").glob("*_C03_*"):
+        file.rename(second / file.name)
+    found = index(tmp_path / "a")
+    assert (len(found.planes), found.problems) == (16, ())
+    assert found.wells == layouts.WELLS
+    shutil.copytree(plate, tmp_path / "a" / "copy")
+    with pytest.raises(UserError, match="holds 3 plates, expected one"):
+        index(tmp_path / "a")

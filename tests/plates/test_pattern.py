@@ -127,3 +127,23 @@ def test_a_bad_pattern_is_an_error_that_helps(pattern, message):
 
 def test_a_brace_is_written_twice():
     assert len(found("{{{well}}}.tif", "{A1}.tif")) == 1
+
+
+def test_a_regular_expression():
+    pattern = r"(?P<plate>[^/]+)/(?P<well>[A-P]\d\d)(?:_f(?P<site>\d+))?-(?P<channel>\w+)\.tif"
+    (plane,) = found(pattern, "above/P1/C07_f12-GFP.tif", "P1/Q07_f1-GFP.tif")
+    assert plane[:8] == ("above/P1/C07_f12-GFP.tif", "above", "P1", "C07", 12, "GFP", None, 1)
+    assert found(pattern, "P1/C07-GFP.tif")[0].site == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        (r"(?P<well>[A-P]\d\d", "is no regular expression: missing ), unterminated subpattern"),
+        (r"(?P<wel>[A-P]\d\d)", "unknown field 'wel'. Did you mean"),
+        (r"(?P<row>[A-P])\d\d", "does not give the well"),
+    ],
+)
+def test_a_regular_expression_that_cannot_be(pattern, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        find_by_pattern(pattern)

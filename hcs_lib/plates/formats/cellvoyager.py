@@ -6,7 +6,7 @@ Yokogawa's y grows upwards, ours downwards. Shading (`SC_`) and dark images (`DC
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,6 +42,7 @@ def find(folder: Path, files: Sequence[str]) -> Found:
     problems: list[tuple[str, PlaneProblem]] = []
     facts: dict[str, PlateFacts] = {}
     unread: list[PlaneProblem] = []
+    listed = frozenset(files)
     for file in files:
         if not file.lower().endswith(".mlf"):
             continue
@@ -55,7 +56,7 @@ def find(folder: Path, files: Sequence[str]) -> Found:
             continue
         measurement, odd = _measurement(folder, place, files)
         found: list[PlaneFile] = []
-        for record in _records(root, file, place, measurement.channels):
+        for record in _records(root, file, place, measurement.channels, listed):
             if isinstance(record, PlaneFile):
                 found.append(record)
             else:
@@ -91,22 +92,28 @@ def name_plane(file: str) -> PlaneFile | None:
 
 
 def _records(
-    root: Element, file: str, place: str, channels: Mapping[str, PlaneMetadata]
+    root: Element, file: str, place: str, channels: Mapping[str, PlaneMetadata], listed: Collection[str]
 ) -> Iterator[PlaneFile | PlaneProblem]:
     for count, record in enumerate(root.iterfind("MeasurementRecord"), start=1):
         keys = ("Row", "Column", "FieldIndex", "Ch", "ZIndex", "TimePoint")
         numbers = [whole(record.get(key)) for key in keys]
         row, column, site, channel, z, t = (-1 if value is None else value for value in numbers)
         well, text = well_at(row, column), (record.text or "").strip()
+        path = within(place, text)
         if record.get("Type") == "ERR":
             known = (None if value is None else value for value in numbers[2:])
             site_, channel_, z_, t_ = known
             yield PlaneProblem(
-                kind="error_record", well=well, site=site_, channel=None if channel_ is None else str(channel_), z=z_,
-                t=t_, message=f"the microscope recorded an error: {text or 'it does not say which'}.",
-            )  # fmt: skip
+                kind="error_record",
+                well=well,
+                site=site_,
+                channel=None if channel_ is None else str(channel_),
+                z=z_,
+                t=t_,
+                file=path if path in listed else None,
+                message=f"the microscope recorded an error: {text or 'it does not say which'}.",
+            )
             continue
-        path = within(place, text)
         if record.get("Type") != "IMG" or path is None or well is None or None in numbers:
             message = f"its record {count} has no full address, or no file within the plate's folder; not used."
             yield PlaneProblem(kind="inconsistent", file=file, message=message)
