@@ -153,7 +153,7 @@ def test_index_files_damaged_anywhere(written, layout, tmp_path_factory, data):
     path = data.draw(st.sampled_from(metadata_of(plate)))
     raw = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, len(raw) - 1))
+        place = data.draw(st.integers(0, max(0, len(raw) - 1)))
         raw[place : place + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4) | st.just(b'-1"<{[0'))
     path.write_bytes(raw)
     with suppress(UserError, DataError):
