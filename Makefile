@@ -35,6 +35,7 @@ lint: $(call installed,dev) demo/plate  ## ruff, mypy, import-linter, snakefmt, 
 bench: $(call installed,dev)  ## what a run costs: benchmarks/
 	$(BIN)/python benchmarks/bbbc013.py
 	$(BIN)/python benchmarks/compile.py
+	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/reruns.py

@@ -24,7 +24,11 @@ _SHOWN = 20
 @click.option("--plate", metavar="NAME", help="Name of the plate in the results; the folder's by default.")
 @click.option("--format", "format_", metavar="F", default="auto", show_default=True,
               help=f"How the microscope names its files: auto, pattern, {', '.join(FORMATS)}.")  # fmt: skip
-@click.option("--pattern", metavar="P", help="Your own file names, such as 'Channel{channel}-{n}-{row}-{col}.tif'.")
+@click.option(
+    "--pattern",
+    metavar="P",
+    help="Your own file names, such as 'Channel{channel}-{n}-{row}-{col}.tif', or a regular expression.",
+)
 @click.option("--fingerprint", type=click.Choice(["stat", "content"]), default="stat", show_default=True,
               help="How a change of a file is seen: by size and time stamp, or by SHA-256 of its bytes.")  # fmt: skip
 @click.option("--pixel-size-um", type=float, help="Micrometres a pixel, in place of what the files say.")
@@ -42,8 +46,10 @@ def index(
 ) -> None:
     """Index the plate in FOLDER: every plane, and everything that is missing or broken.
 
-    FOLDER is the plate's folder, or holds exactly one plate. Names of files give well, site, channel, z and t;
-    every header is checked, no pixel is read, nothing is written into FOLDER.
+    FOLDER is the plate's folder, or holds exactly one plate. Names of files, and the index files of the
+    microscope, give well, site, channel, z and t;
+    every header is checked, no pixel is read, nothing is written into FOLDER. With --output, headers are kept
+    beside the index (headers.json), so that another time only files that changed are opened.
 
     A pattern names the fields well (or row and col), site, channel, z, t, plate, and n for text that does not
     matter; everything else stands for itself. With slashes it names folders too.
@@ -61,6 +67,7 @@ def index(
         pattern=pattern,
         fingerprint=fingerprint,
         pixel_size_um=pixel_size_um,
+        cache=output.with_name("headers.json") if output else None,
     )
     if output:
         found.save(output)

@@ -17,6 +17,7 @@ SOURCES = (
     "execution",
     "plates/reading.py",
     "plates/tiff.py",
+    "plates/zarr_arrays.py",
     "registry/base.py",
     "registry/declared.py",
     "registry/execute.py",

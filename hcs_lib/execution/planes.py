@@ -80,9 +80,12 @@ class Planes:
         return Plane(plane, hashlib.sha256(plane.data).hexdigest())
 
     def _check_file(self, ref: PlaneRef) -> None:
+        from hcs_lib.plates.listing import stat_path
+        from hcs_lib.plates.reading import digest_plane
+
         path = self._raw / ref.file
         try:
-            found = path.stat()
+            found = stat_path(path)
             if not os.access(path, os.R_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
@@ -94,14 +97,12 @@ class Planes:
                     "are gone for good, index and compile again."
                 ) from None
             raise self._bad(ref, f"{error.strerror}. {_MEND}") from None
-        if found.st_size != ref.size:
-            raise self._bad(ref, f"{found.st_size} bytes, {ref.size} when indexed. {_CHANGED}")
-        if ref.mtime_ns is not None and found.st_mtime_ns != ref.mtime_ns:
+        if found.size != ref.size:
+            raise self._bad(ref, f"{found.size} bytes, {ref.size} when indexed. {_CHANGED}")
+        if ref.mtime_ns is not None and found.mtime_ns != ref.mtime_ns:
             raise self._bad(ref, f"another time of modification than when indexed. {_CHANGED}")
-        if ref.sha256 is not None:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != ref.sha256:
-                    raise self._bad(ref, f"other bytes than when indexed. {_CHANGED}")
+        if ref.sha256 is not None and digest_plane(self._raw, ref.file) != ref.sha256:
+            raise self._bad(ref, f"other bytes than when indexed. {_CHANGED}")
 
     def _bad(self, ref: PlaneRef, message: str) -> DataError:
         where = f"{ref.file} (site {ref.site}, channel {ref.channel}, z {ref.z}, t {ref.t})"

@@ -10,7 +10,8 @@ from statistics import median
 from typing import NamedTuple, TypeVar
 
 from hcs_lib.core.addresses import parse_well
-from hcs_lib.plates.index import Channel, Plane, PlaneProblem, ProblemKind, StagePosition
+from hcs_lib.plates.index import Addressed, Channel, Plane, PlaneProblem, StagePosition
+from hcs_lib.plates.metadata import PlaneMetadata
 from hcs_lib.plates.tiff import Page
 
 Value = TypeVar("Value", bound=Hashable)
@@ -23,22 +24,30 @@ class IndexedPage(NamedTuple):
     page: Page
 
 
-def pixel_size(pages: Iterable[IndexedPage]) -> tuple[float | None, list[PlaneProblem]]:
+class Said(NamedTuple):
+    """What is said of one plane, by its own file or by the record of the microscope; its file may be absent."""
+
+    plane: Addressed
+    metadata: PlaneMetadata
+
+
+def pixel_size(facts: Iterable[Said]) -> tuple[float | None, list[PlaneProblem]]:
     """Return micrometres a pixel, and a problem where files disagree."""
-    said = {plane.file: page.metadata.pixel_size_um for plane, page in pages if page.metadata}
+    said = {plane.file: metadata.pixel_size_um for plane, metadata in facts}
     return _settle("pixel size", said)
 
 
-def channels(ids: Iterable[str], pages: Sequence[IndexedPage]) -> tuple[tuple[Channel, ...], list[PlaneProblem]]:
+def channels(ids: Iterable[str], facts: Sequence[Said]) -> tuple[tuple[Channel, ...], list[PlaneProblem]]:
     """Return the channels in the natural order of their ids, each with a name of its own."""
     problems: list[PlaneProblem] = []
     found: list[Channel] = []
     for id_ in sorted(set(ids), key=natural):
-        own = [(plane.file, page.metadata) for plane, page in pages if plane.channel == id_ and page.metadata]
+        own = [(plane.file, metadata) for plane, metadata in facts if plane.channel == id_]
         name, disagreement = _settle(f"name of channel {id_}", {file: metadata.channel for file, metadata in own})
         wavelength, _ = _settle("wavelength", {file: metadata.wavelength_nm for file, metadata in own})
+        colour, _ = _settle("colour", {file: metadata.colour for file, metadata in own})
         problems += disagreement
-        found.append(Channel(id=id_, name=name or id_, wavelength_nm=wavelength))
+        found.append(Channel(id=id_, name=name or id_, wavelength_nm=wavelength, colour=colour))
     names = Counter(channel.name for channel in found)
     unique = (
         channel if names[channel.name] == 1 else channel.model_copy(update={"name": f"{channel.name}-{channel.id}"})
@@ -47,29 +56,28 @@ def channels(ids: Iterable[str], pages: Sequence[IndexedPage]) -> tuple[tuple[Ch
     return tuple(unique), problems
 
 
-def stage_positions(pages: Iterable[IndexedPage]) -> tuple[StagePosition, ...]:
+def stage_positions(facts: Iterable[Said]) -> tuple[StagePosition, ...]:
     """Return where each site lies: as its first plane says."""
     found: dict[tuple[str, int], StagePosition] = {}
-    for plane, page in pages:
-        metadata = page.metadata
-        if metadata and metadata.x_um is not None and metadata.y_um is not None:
+    for plane, metadata in facts:
+        if metadata.x_um is not None and metadata.y_um is not None:
             position = StagePosition(well=plane.well, site=plane.site, x_um=metadata.x_um, y_um=metadata.y_um)
             found.setdefault((plane.well, plane.site), position)
     return tuple(found[key] for key in sorted(found, key=lambda key: (parse_well(key[0]), key[1])))
 
 
-def z_spacing(pages: Iterable[IndexedPage]) -> float | None:
+def z_spacing(facts: Iterable[Said]) -> float | None:
     """Return the median distance between neighbouring z-planes, micrometres; planes at one height do not count."""
     stacks: dict[tuple[str, int, str, int], list[tuple[int, float]]] = {}
-    for plane, page in pages:
-        if page.metadata and page.metadata.z_um is not None:
+    for plane, metadata in facts:
+        if metadata.z_um is not None and plane.z is not None:
             stack = stacks.setdefault((plane.well, plane.site, plane.channel, plane.t), [])
-            stack.append((plane.z, page.metadata.z_um))
+            stack.append((plane.z, metadata.z_um))
     steps = [
         abs(above - below) / (upper - lower)
         for stack in stacks.values()
-        for (lower, below), (upper, above) in pairwise(stack)
-        if above != below
+        for (lower, below), (upper, above) in pairwise(sorted(stack))
+        if above != below and upper != lower
     ]
     return round(median(steps), 6) if steps else None
 
@@ -89,9 +97,4 @@ def _settle(what: str, said: Mapping[str, Value | None]) -> tuple[Value | None, 
         return usual, []
     file, value = others[0]
     message = f"the {what} is {value} here ({len(others)} file(s) differ) and {usual} in most: {usual} is used."
-    return usual, [plate_problem("inconsistent", file, message)]
-
-
-def plate_problem(kind: ProblemKind, file: str | None, message: str) -> PlaneProblem:
-    """Return a problem that belongs to no one well."""
-    return PlaneProblem(kind=kind, well=None, site=None, channel=None, z=None, t=None, file=file, message=message)
+    return usual, [PlaneProblem(kind="inconsistent", file=file, message=message)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from hcs_lib.core.addresses import PlaneAddress
 from hcs_lib.core.files import read_json, write_json
@@ -14,7 +14,17 @@ from hcs_lib.core.frozen import Frozen
 
 Fingerprint = Literal["stat", "content"]
 ProblemKind = Literal[
-    "missing", "truncated", "unreadable", "empty", "shape", "dtype", "repeated", "not_a_plane", "inconsistent"
+    "missing",
+    "error_record",
+    "truncated",
+    "unreadable",
+    "empty",
+    "shape",
+    "dtype",
+    "repeated",
+    "not_a_plane",
+    "inconsistent",
+    "stopped",
 ]
 
 
@@ -22,7 +32,7 @@ class Plane(Frozen):
     """One 2D image (y, x) that exists and whose header is sound.
 
     `file` is relative to the plate's folder, with forward slashes; `page` counts from 0;
-    `sha256` is there with `fingerprint: content` only.
+    `sha256` is there with `fingerprint: content` only; `acquired` is ISO 8601, as the microscope wrote it.
     """
 
     well: str
@@ -35,6 +45,7 @@ class Plane(Frozen):
     size: int
     mtime_ns: int
     sha256: str | None = None
+    acquired: str | None = None
 
     @property
     def address(self) -> PlaneAddress:
@@ -43,24 +54,54 @@ class Plane(Frozen):
 
 
 class Channel(Frozen):
-    """A channel: its id in file names, and what the microscope calls it."""
+    """A channel: its id in file names, and what the microscope calls it.
+
+    `wavelength_nm` is that of the emission; `colour` is RRGGBB; `flat_field` is the profile as the microscope
+    wrote it, or the path of its image; `dark` the path of a dark image. Nothing of these is applied unasked.
+    """
 
     id: str
     name: str
     wavelength_nm: float | None = None
+    colour: str | None = None
+    flat_field: str | None = None
+    dark: str | None = None
+
+
+class Addressed(Protocol):
+    """What has an address and a file; `z` is None where only the file's pages tell."""
+
+    @property
+    def well(self) -> str: ...  # noqa: D102
+    @property
+    def site(self) -> int: ...  # noqa: D102
+    @property
+    def channel(self) -> str: ...  # noqa: D102
+    @property
+    def z(self) -> int | None: ...  # noqa: D102
+    @property
+    def t(self) -> int: ...  # noqa: D102
+    @property
+    def file(self) -> str: ...  # noqa: D102
 
 
 class PlaneProblem(Frozen):
     """A plane that is absent or broken. Fields that are unknown are None."""
 
     kind: ProblemKind
-    well: str | None
-    site: int | None
-    channel: str | None
-    z: int | None
-    t: int | None
-    file: str | None
+    well: str | None = None
+    site: int | None = None
+    channel: str | None = None
+    z: int | None = None
+    t: int | None = None
+    file: str | None = None
     message: str
+
+    @classmethod
+    def at(cls, kind: ProblemKind, plane: Addressed, message: str) -> PlaneProblem:
+        """Return a problem of a plane, at its address."""
+        return cls(kind=kind, well=plane.well, site=plane.site, channel=plane.channel, z=plane.z, t=plane.t,
+                   file=plane.file, message=message)  # fmt: skip
 
 
 class StagePosition(Frozen):
@@ -106,9 +147,11 @@ class PlateIndex(Frozen):
         Of every plane in `planes`, (rows, columns); planes that differ are problems.
     grid
         Rows and columns of the sites of a well, where stage positions or metadata tell.
+    projected
+        How the microscope projected its stacks before it wrote them (`Maximum`); None where planes are planes.
     problems
-        Planes missing against the full grid of wells × sites × what each channel was taken at (`frames`), and
-        broken files.
+        Planes missing against what the microscope recorded or, where it keeps no record, against the full grid
+        of wells × sites × what each channel was taken at (`frames`); and broken files.
     """
 
     schema_version: Literal[1] = 1
@@ -120,6 +163,7 @@ class PlateIndex(Frozen):
     pixel_size_um: float | None
     z_spacing_um: float | None
     grid: tuple[int, int] | None
+    projected: str | None = None
     wells: tuple[str, ...]
     sites: tuple[int, ...]
     channels: tuple[Channel, ...]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +19,22 @@ class ListedFile(NamedTuple):
     mtime_ns: int
 
 
+_ZARR = frozenset({".zattrs", ".zgroup", ".zarray"})
+"""Hidden files that are part of a plate."""
+
+
+def name_of(file: str) -> str:
+    """Return the last part of a relative path; `pathlib` takes a second for the files of a plate."""
+    return file.rpartition("/")[2]
+
+
+def parent_of(file: str) -> str:
+    """Return the folder of a relative path, `.` where it has none."""
+    return file.rpartition("/")[0] or "."
+
+
 def list_files(folder: Path) -> dict[str, ListedFile]:
-    """List every file below a folder by relative path (forward slashes), sorted; hidden ones are left out.
+    """List every file below a folder by relative path (forward slashes), sorted; hidden ones (but Zarr's) are left out.
 
     Raises
     ------
@@ -35,7 +51,7 @@ def list_files(folder: Path) -> dict[str, ListedFile]:
         try:
             with os.scandir(path) as entries:
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    if entry.name.startswith(".") and entry.name not in _ZARR:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         pending.append((entry.path, f"{prefix}{entry.name}/"))
@@ -44,6 +60,39 @@ def list_files(folder: Path) -> dict[str, ListedFile]:
         except OSError as error:
             raise UserError(Problem(path, f"the folder cannot be listed: {error.strerror}.")) from None
     return dict(sorted(found.items()))
+
+
+def stats_of(files: Mapping[str, ListedFile], paths: Iterable[str]) -> dict[str, ListedFile]:
+    """Return size and time stamp of files and, of folders, all bytes and the newest stamp of what is below them.
+
+    `files` is sorted, as `list_files` gives it. Paths at which nothing is are left out.
+    """
+    names = list(files)
+    found: dict[str, ListedFile] = {}
+    for path in set(paths):
+        # "0" follows "/": between the two lies what is below the folder.
+        below = names[bisect_left(names, f"{path}/") : bisect_left(names, f"{path}0")]
+        stat = files.get(path) or _sum(files[name] for name in below)
+        if stat:
+            found[path] = stat
+    return found
+
+
+def stat_path(path: Path) -> ListedFile:
+    """Return what `stats_of` tells of a path, from the disk.
+
+    Raises
+    ------
+    OSError
+        Where nothing is there.
+    """
+    stat = path.stat()
+    return (path.is_dir() and _sum(list_files(path).values())) or ListedFile(stat.st_size, stat.st_mtime_ns)
+
+
+def _sum(stats: Iterable[ListedFile]) -> ListedFile | None:
+    found = list(stats)
+    return ListedFile(sum(size for size, _ in found), max(time for _, time in found)) if found else None
 
 
 def _stat(entry: os.DirEntry[str]) -> ListedFile:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from hcs_lib.core.errors import Problem, UserError, nearest
-from hcs_lib.plates.formats import FORMATS, Found, PlaneFile, find_by_pattern
+from hcs_lib.plates.formats import FORMATS, Found, PlaneFile, PlateFacts, find_by_pattern
+from hcs_lib.plates.index import PlaneProblem
+from hcs_lib.plates.listing import parent_of
 
 
 class Located(NamedTuple):
-    """The plane files of one plate; `strays` are TIFF files beside them which are nothing the format knows."""
+    """The plane files of one plate, and what its index files say.
+
+    `strays` are TIFF files beside the planes which are nothing the format knows; `recorded` tells that an index
+    file lists all planes.
+    """
 
     format: str
     planes: tuple[PlaneFile, ...]
     strays: tuple[str, ...]
+    problems: tuple[PlaneProblem, ...]
+    facts: PlateFacts
+    recorded: bool
 
 
 def locate(folder: Path, files: Sequence[str], *, plate: str, format: str, pattern: str | None) -> Located:  # noqa: A002
@@ -29,17 +38,21 @@ def locate(folder: Path, files: Sequence[str], *, plate: str, format: str, patte
     UserError
         For an unknown format, a bad pattern, no plate, or several.
     """
-    name, found = _detect(files, format, pattern)
+    name, found = _detect(folder, files, format, pattern)
     if not found.planes:
-        raise UserError(_nothing(folder, files, name, pattern))
+        unread = [Problem(problem.file or "", problem.message) for _, problem in found.problems]
+        raise UserError([_nothing(folder, files, name, pattern), *unread[:4]])
     planes = _choose(folder, found.planes, plate)
-    folders = {_parent(plane.file) for plane in planes}
-    known = found.others.union(plane.file for plane in found.planes)
-    strays = [file for file in _tiffs(files) if file not in known and _parent(file) in folders]
-    return Located(name, planes, tuple(strays))
+    roots = {plane.root for plane in planes}
+    folders = {parent_of(plane.file) for plane in planes}
+    known = found.others.union((plane.file for plane in found.planes), (p.file for _, p in found.problems if p.file))
+    strays = [file for file in _tiffs(files) if file not in known and parent_of(file) in folders]
+    problems = tuple(problem for root, problem in found.problems if root in roots)
+    facts = next((found.facts[root] for root in sorted(roots) if root in found.facts), PlateFacts())
+    return Located(name, planes, tuple(strays), problems, facts, roots <= found.recorded)
 
 
-def _detect(files: Sequence[str], format: str, pattern: str | None) -> tuple[str, Found]:  # noqa: A002
+def _detect(folder: Path, files: Sequence[str], format: str, pattern: str | None) -> tuple[str, Found]:  # noqa: A002
     known = ("auto", "pattern", *FORMATS)
     if format not in known:
         hint = f"{nearest(format, known)} Formats: {', '.join(known)}.".strip()
@@ -48,15 +61,17 @@ def _detect(files: Sequence[str], format: str, pattern: str | None) -> tuple[str
         if format not in ("auto", "pattern"):
             raise UserError(Problem("format", f"a pattern was given together with format {format!r}.",
                                     "Leave out the one or the other."))  # fmt: skip
-        return "pattern", find_by_pattern(pattern)(files)
+        return "pattern", find_by_pattern(pattern)(folder, files)
     if format == "pattern":
         raise UserError(Problem("format", "format 'pattern' needs a pattern.",
                                 "Give one, such as Channel{channel}-{n}-{row}-{col}.tif."))  # fmt: skip
     if format != "auto":
-        return format, FORMATS[format](files)
-    tried = {name: find(files) for name, find in FORMATS.items()}
+        return format, FORMATS[format](folder, files)
+    tried = {name: find(folder, files) for name, find in FORMATS.items()}
     best = max(tried, key=lambda name: len(tried[name].planes))
-    return (best, tried[best]) if tried[best].planes else ("auto", tried[best])
+    if tried[best].planes:
+        return best, tried[best]
+    return "auto", Found((), problems=tuple(problem for found in tried.values() for problem in found.problems))
 
 
 def _choose(folder: Path, planes: Iterable[PlaneFile], plate: str) -> tuple[PlaneFile, ...]:
@@ -66,6 +81,8 @@ def _choose(folder: Path, planes: Iterable[PlaneFile], plate: str) -> tuple[Plan
     keys = [key for key in groups if key[0] == "."] or list(groups)
     if len(keys) > 1:
         keys = [key for key in keys if key[1] == plate] or keys
+    if len(keys) > 1 and _is_one(groups, keys):
+        return tuple(plane for key in keys for plane in groups[key])
     if len(keys) > 1:
         shown = "; ".join(f"{name or 'files'} in {root}" for root, name in keys[:4]) + ("; …" if len(keys) > 4 else "")
         raise UserError(
@@ -73,6 +90,14 @@ def _choose(folder: Path, planes: Iterable[PlaneFile], plate: str) -> tuple[Plan
                     "Name the folder of one plate, or give the plate the name it has in the file names.")
         )  # fmt: skip
     return tuple(groups[keys[0]])
+
+
+def _is_one(groups: dict[tuple[str, str | None], list[PlaneFile]], keys: Sequence[tuple[str, str | None]]) -> bool:
+    """Tell whether folders are one plate, acquired in parts: of one name, and no plane is in two of them."""
+    addresses = [(p.well, p.site, p.channel, p.z, p.t) for key in keys for p in groups[key]]
+    return len({name for _, name in keys} - {None}) == 1 == len({name for _, name in keys}) and (
+        len(set(addresses)) == len(addresses)
+    )
 
 
 def _nothing(folder: Path, files: Sequence[str], name: str, pattern: str | None) -> Problem:
@@ -87,10 +112,6 @@ def _nothing(folder: Path, files: Sequence[str], name: str, pattern: str | None)
     return Problem(str(folder), f"no plate of {expected} among its {such_as}.",
                    "Give a pattern for the names, such as Channel{channel}-{n}-{row}-{col}.tif"
                    " (`--pattern`, or the column `pattern` of plates.tsv).")  # fmt: skip
-
-
-def _parent(file: str) -> str:
-    return str(PurePosixPath(file).parent)
 
 
 def _tiffs(files: Iterable[str]) -> list[str]:

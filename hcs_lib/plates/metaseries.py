@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from datetime import datetime
 from xml.etree.ElementTree import ParseError
 
-
-class PlaneMetadata(NamedTuple):
-    """What a file says of itself beside the pixels; None where it does not."""
-
-    pixel_size_um: float | None
-    x_um: float | None
-    y_um: float | None
-    z_um: float | None
-    channel: str | None
-    wavelength_nm: float | None
+from hcs_lib.plates.metadata import PlaneMetadata
 
 
 def read_metaseries(description: str) -> PlaneMetadata | None:
@@ -40,10 +31,16 @@ def read_metaseries(description: str) -> PlaneMetadata | None:
     calibrated = plane.get("spatial-calibration-state") and plane.get("spatial-calibration-units") in ("um", "µm", "μm")
     square = calibrated and x and y and x > 0 and abs(x - y) <= 0.01 * x
     name = plane.get("_IllumSetting_") or str(plane.get("image-name", "")).removeprefix("Copy of ")
+    acquired = plane.get("acquisition-time-local")
     return PlaneMetadata(
-        x if square else None, number("stage-position-x"), number("stage-position-y"), number("z-position"),
-        str(name) or None, number("wavelength") or None,
-    )  # fmt: skip
+        pixel_size_um=x if square else None,
+        x_um=number("stage-position-x"),
+        y_um=number("stage-position-y"),
+        z_um=number("z-position"),
+        channel=str(name) or None,
+        wavelength_nm=number("wavelength") or None,
+        acquired=acquired.isoformat() if isinstance(acquired, datetime) else None,
+    )
 
 
 def write_metaseries(metadata: PlaneMetadata, shape: tuple[int, int], label: str) -> str:

@@ -14,7 +14,8 @@ from hcs_lib.core.addresses import parse_well
 from hcs_lib.core.canonical import canonical_json
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.core.files import read_json, write_atomic
-from hcs_lib.plates.metaseries import PlaneMetadata, write_metaseries
+from hcs_lib.plates.metadata import PlaneMetadata
+from hcs_lib.plates.metaseries import write_metaseries
 from hcs_lib.plates.scene import CHANNELS, DemoSpec, WellTruth, plan_wells, render_well, truth_json
 
 PLATE, PLATEMAP, TRUTH = "plate", "platemap.csv", "truth.json"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hcs_lib.core.errors import MachineError
-from hcs_lib.plates.metaseries import PlaneMetadata, read_metaseries
+from hcs_lib.plates.metadata import PlaneMetadata
+from hcs_lib.plates.metaseries import read_metaseries
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,12 +36,13 @@ class PlaneError(Exception):
 
 
 class Page(NamedTuple):
-    """One plane of a file: page number, (rows, columns), dtype, and what its description says."""
+    """One plane of a file: page number, (rows, columns), dtype, what its description says, and why it is not whole."""
 
     number: int
     shape: tuple[int, int]
     dtype: str
     metadata: PlaneMetadata | None
+    fault: str | None = None
 
 
 def read_pages(path: Path) -> tuple[Page, ...]:
@@ -58,6 +60,18 @@ def read_pages(path: Path) -> tuple[Page, ...]:
                 "truncated", f"the file breaks off: its {size} bytes hold {len(pages)} whole page(s) only."
             )
         return tuple(_page(tif, number, page, size) for number, page in enumerate(pages) if not page.is_reduced)
+
+
+def read_description(path: Path) -> str:
+    """Read the description of the first page.
+
+    Raises
+    ------
+    PlaneError
+        For a file that is no TIFF, or is damaged.
+    """
+    with _opened(path) as (tif, _):
+        return str(tif.pages[0].description)
 
 
 def read_pixels(path: Path, number: int) -> np.ndarray[tuple[int, int], Any]:

@@ -1,9 +1,15 @@
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcs_lib.plates.formats.imagexpress import find
+from hcs_lib.plates.formats import imagexpress
 
 UUID = "21C731DC-B545-430A-B705-5BEF20B33B9A"
+
+
+def find(files):
+    return imagexpress.find(Path(), files)
 
 
 @given(
@@ -19,7 +25,7 @@ def test_every_optional_part(plate, site, channel, uuid, extension):
     name += f"_w{channel}" if channel else ""
     name += str(uuid).upper() if uuid else ""
     (plane,) = find([f"TimePoint_3/ZStep_2/{name}.{extension}"]).planes
-    assert plane[1:] == (".", plate, "B07", site or 1, str(channel or 1), 2, 3)
+    assert plane[1:8] == (".", plate, "B07", site or 1, str(channel or 1), 2, 3)
 
 
 def test_folders_give_plate_folder_time_and_z():
@@ -48,7 +54,8 @@ def test_a_projection_without_its_stack_is_taken():
 
 def test_thumbnails_are_known_and_left_out():
     name = f"Projection-Mix_E07_s1_w1_thumb{UUID}.tif"
-    assert find([name]) == ((), {name})
+    found = find([name])
+    assert (found.planes, found.others) == ((), {name})
 
 
 def test_a_site_is_not_taken_for_a_well():

@@ -1,13 +1,16 @@
 import pytest
 import tifffile
 
-from hcs_lib.plates.metaseries import PlaneMetadata, read_metaseries, write_metaseries
+from hcs_lib.plates.metadata import PlaneMetadata
+from hcs_lib.plates.metaseries import read_metaseries, write_metaseries
 
 
 def test_a_plane_of_a_microscope(shared_data):
     path = shared_data / "imagexpress-exported/9987_Plate_3434/TimePoint_1/ZStep_3/9987_B03_s2_w1.TIF"
     with tifffile.TiffFile(path) as tif:
-        assert read_metaseries(tif.pages[0].description) == PlaneMetadata(1.3672, 32300, 19885, 9996.88, "DAPI", 452)
+        assert read_metaseries(tif.pages[0].description) == PlaneMetadata(
+            1.3672, 32300, 19885, 9996.88, "DAPI", 452, acquired="2024-07-09T13:13:15.690000"
+        )
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@ import tifffile
 
 from hcs_lib.plates.index import StagePosition
 from hcs_lib.plates.indexing import index_plate
-from hcs_lib.plates.metaseries import PlaneMetadata, write_metaseries
+from hcs_lib.plates.metadata import PlaneMetadata
+from hcs_lib.plates.metaseries import write_metaseries
 from hcs_lib.plates.sites import site_grid
 
 

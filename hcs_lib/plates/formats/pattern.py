@@ -1,10 +1,10 @@
-"""The user's own file names: a pattern such as `Channel{channel}-{n}-{row}-{col}.tif`."""
+"""The user's own file names: a pattern such as `Channel{channel}-{n}-{row}-{col}.tif`, or a regular expression."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from pathlib import PurePosixPath
+from collections.abc import Sequence, Set
+from pathlib import Path, PurePosixPath
 from string import Formatter
 
 from hcs_lib.core.addresses import Well, canonical_well, row_index, well_name
@@ -24,9 +24,11 @@ FIELDS = {
 }
 """What a pattern may name, and what each matches. `n` is any text that does not matter."""
 
+_KNOWN = ", ".join(FIELDS)
+
 
 def find_by_pattern(pattern: str) -> Find:
-    """Return the format of a pattern.
+    r"""Return the format of a pattern.
 
     The pattern names a file: fields in braces, the rest literally (`{{` is a brace), case and all. With
     slashes it names the last parts of the path; the folder above them is the plate's. Without, the plate's
@@ -34,19 +36,40 @@ def find_by_pattern(pattern: str) -> Find:
     `n` excepted. Site and t are 1 and the channel is `1` where the pattern has none; without z, the pages of
     a file are z.
 
+    A pattern with named groups, such as `(?P<well>[A-P]\d\d)_f(?P<site>\d+)\.tif`, is a regular expression
+    of Python for the same parts of the path; its groups have the names of the fields.
+
     Raises
     ------
     UserError
-        For a field that is unknown, braces that do not match, or a pattern that gives no well.
+        For a field that is unknown, braces that do not match, a pattern that gives no well, or no sound expression.
     """
-    regex = re.compile(_regex(pattern))
-    depth = pattern.count("/") + 1
+    regex = _expression(pattern) if "(?P<" in pattern else re.compile(_regex(pattern))
+    depth = re.sub(r"\[[^\]]*\]", "", pattern).count("/") + 1
 
-    def find(files: Sequence[str]) -> Found:
+    def find(_folder: Path, files: Sequence[str]) -> Found:
         planes = (_parse(file, regex, depth) for file in files)
-        return Found(tuple(plane for plane in planes if plane), frozenset())
+        return Found(tuple(plane for plane in planes if plane))
 
     return find
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    try:
+        regex = re.compile(pattern)
+    except re.error as error:
+        raise _refuse(pattern, f"is no regular expression: {error}.", "Correct it.") from None
+    for field in regex.groupindex:
+        if field not in FIELDS or field == "n":
+            raise _refuse(pattern, f"unknown field {field!r}.", f"{nearest(field, FIELDS)} Fields: {_KNOWN}.".strip())
+    _check_well(pattern, set(regex.groupindex))
+    return regex
+
+
+def _check_well(pattern: str, fields: Set[str]) -> None:
+    if fields & {"well", "row", "col"} not in ({"well"}, {"row", "col"}):
+        hint = f"It needs either {{well}} or both {{row}} and {{col}}. Fields: {_KNOWN}."
+        raise _refuse(pattern, "does not give the well.", hint)
 
 
 def _regex(pattern: str) -> str:
@@ -54,7 +77,6 @@ def _regex(pattern: str) -> str:
         parts = list(Formatter().parse(pattern))
     except ValueError as error:
         raise _refuse(pattern, f"cannot be read: {error}.", "Write a literal brace twice: {{ or }}.") from None
-    known = ", ".join(FIELDS)
     regex = ""
     seen: set[str] = set()
     for literal, field, spec, conversion in parts:
@@ -63,7 +85,7 @@ def _regex(pattern: str) -> str:
             continue
         if field not in FIELDS or spec or conversion:
             written = field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
-            hint = f"{nearest(field, FIELDS)} Fields: {known}.".strip()
+            hint = f"{nearest(field, FIELDS)} Fields: {_KNOWN}.".strip()
             raise _refuse(pattern, f"unknown field {{{written}}}.", hint)
         if field == "n":
             regex += f"(?:{FIELDS[field]})"
@@ -72,9 +94,7 @@ def _regex(pattern: str) -> str:
         else:
             regex += f"(?P<{field}>{FIELDS[field]})"
         seen.add(field)
-    if seen & {"well", "row", "col"} not in ({"well"}, {"row", "col"}):
-        hint = f"It needs either {{well}} or both {{row}} and {{col}}. Fields: {known}."
-        raise _refuse(pattern, "does not give the well.", hint)
+    _check_well(pattern, seen)
     return regex
 
 
@@ -87,20 +107,21 @@ def _parse(file: str, regex: re.Pattern[str], depth: int) -> PlaneFile | None:
     match = regex.fullmatch("/".join(parts[-depth:]))
     if match is None or len(parts) < depth:
         return None
-    values = match.groupdict()
+    values = {field: value for field, value in match.groupdict().items() if value is not None}
     try:
         well = canonical_well(values["well"] if "well" in values else _well(values["row"], values["col"]))
-    except ValueError:
+        numbers = {field: int(values[field]) for field in ("site", "z", "t") if field in values}
+    except (ValueError, KeyError):
         return None
     return PlaneFile(
         file=file,
         root="/".join(parts[:-depth]) or ".",
         plate=values.get("plate"),
         well=well,
-        site=int(values.get("site", 1)),
+        site=numbers.get("site", 1),
         channel=channel_id(values.get("channel", "1")),
-        z=int(values["z"]) if "z" in values else None,
-        t=int(values.get("t", 1)),
+        z=numbers.get("z"),
+        t=numbers.get("t", 1),
     )
 
 

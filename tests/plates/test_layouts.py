@@ -1,0 +1,243 @@
+"""The same plate in every layout: the same facts and pixels; and what is damaged is told, never a traceback."""
+
+import importlib.util
+import re
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hcs_lib.core.errors import DataError, UserError
+from hcs_lib.plates.indexing import index_plate
+from hcs_lib.plates.reading import read_plane
+
+spec = importlib.util.spec_from_file_location("layouts", Path(__file__).with_name("layouts.py"))
+layouts = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(layouts)
+LAYOUTS = layouts.LAYOUTS
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Folders by layout. To be read only."""
+    folders = {}
+    for name, write in LAYOUTS.items():
+        folders[name] = tmp_path_factory.mktemp("layout") / "plate"
+        write(folders[name])
+    return folders
+
+
+@pytest.fixture(params=LAYOUTS)
+def layout(request):
+    return request.param
+
+
+@pytest.fixture
+def plate(layout, written, tmp_path):
+    """A copy that may be damaged."""
+    return shutil.copytree(written[layout], tmp_path / "plate")
+
+
+def index(folder, **options):
+    return index_plate(folder, plate="p", **options)
+
+
+def test_every_layout_holds_the_same_plate(written, layout):
+    found = index(written[layout])
+    assert (found.format, found.problems) == (layout.split()[0], ())
+    assert (found.wells, found.shape, found.dtype) == (layouts.WELLS, layouts.SHAPE, "uint16")
+    assert (found.pixel_size_um, found.z_spacing_um, found.grid) == (layouts.PIXEL, layouts.STEP, (1, 2))
+    assert [channel.name for channel in found.channels] == [name for name, _ in layouts.CHANNELS]
+    if not layout.startswith("ome-zarr"):  # which has no place for it
+        assert [channel.wavelength_nm for channel in found.channels] == [nm for _, nm in layouts.CHANNELS]
+    first = 0 if layout == "imagexpress-hcsai" else 1  # it counts from 0
+    at = {(p.well, p.site - first + 1): (p.x_um, p.y_um) for p in found.positions}
+    assert at == {
+        (well, site): pytest.approx((layouts.X[site], layouts.Y)) for well in layouts.WELLS for site in (1, 2)
+    }
+    expected = {
+        (well, site + first - 1, str(channel + first - 1), z + first - 1, first): pixels
+        for well, site, channel, z, pixels in layouts.planes()
+    }
+    assert {plane.address for plane in found.planes} == expected.keys()
+    for plane in found.planes:
+        np.testing.assert_array_equal(
+            read_plane(written[layout], plane.file, plane.page), expected[tuple(plane.address)]
+        )
+
+
+def test_an_absent_file_is_told_by_name(plate):
+    whole = index(plate)
+    gone = next(plane for plane in whole.planes if plane.well == "C03")
+    path = plate / gone.file
+    if path.is_dir():
+        path = max(file for file in path.rglob("*") if file.name[0] != "." and file.suffix != ".json")
+    path.unlink()
+    found = index(plate)
+    assert {problem.kind for problem in found.problems} == {"missing"}
+    assert {problem.well for problem in found.problems} == {"C03"}
+    assert len(found.planes) + len(found.problems) == len(whole.planes)
+    lost = {plane.address for plane in whole.planes} - {plane.address for plane in found.planes}
+    assert lost == {(p.well, p.site, p.channel, p.z, p.t) for p in found.problems}
+    if (plate / gone.file).is_dir():
+        assert path.relative_to(plate / gone.file).as_posix() in found.problems[0].message
+        plane = next(plane for plane in whole.planes if plane.address in lost)
+        with pytest.raises(DataError, match="is not there or empty"):
+            read_plane(plate, plane.file, plane.page)
+
+
+def test_only_what_changed_is_opened_again(plate, tmp_path, monkeypatch):
+    from hcs_lib.plates import headers
+
+    opened = []
+    read = headers.read_headers
+    monkeypatch.setattr(headers, "read_headers", lambda folder, file: opened.append(file) or read(folder, file))
+    cache = tmp_path / "headers.json"
+    whole = index(plate, cache=cache)
+    assert sorted(opened) == sorted({plane.file for plane in whole.planes})
+    opened.clear()
+    assert index(plate, cache=cache) == whole
+    assert opened == []
+    changed = whole.planes[0].file
+    path = plate / changed
+    path = path if path.is_file() else max(file for file in path.rglob("*") if file.is_file())
+    path.touch()
+    again = index(plate, cache=cache)
+    assert opened == [changed]
+    assert [plane.address for plane in again.planes] == [plane.address for plane in whole.planes]
+    opened.clear()
+    cache.write_text("{damaged")
+    assert index(plate, cache=cache) == again
+    assert len(opened) == len({plane.file for plane in whole.planes})
+
+
+METADATA = (".ome", ".htd", ".jdce", ".csv", ".xml", ".mlf", ".mrf", ".mes", ".json", ".zattrs", ".zarray")
+BOMB = (
+    '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">'
+    + "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefghi", "bcdefghij", strict=True))
+    + "]><a>&j;</a>"
+)
+
+
+NAMELESS = ("ome-zarr", "ome-tiff")
+"""Formats whose names of files tell nothing."""
+
+
+def metadata_of(plate):
+    found = [path for path in sorted(plate.rglob("*")) if path.name.lower().endswith(METADATA)]
+    return found or sorted(plate.glob("*.ome.tif"))[:1]
+
+
+@pytest.mark.parametrize(
+    "text", ["", BOMB, "\x00\xff", "[]", "{}", "<a/>", "[" * 100_000, '{"ImageStack": 1}', '{"plate": {"wells": [1]}}']
+)
+def test_index_files_that_are_no_such_thing(plate, layout, text):
+    """Planes are found by their names; where they tell nothing, there is no plate."""
+    for path in metadata_of(plate):
+        path.write_text(text, encoding="latin-1")
+    if layout.startswith(NAMELESS):
+        with pytest.raises(UserError, match="no plate of a known format"):
+            index(plate)
+    else:
+        assert len(index(plate).planes) == 16
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_index_files_damaged_anywhere(written, layout, tmp_path_factory, data):
+    plate = shutil.copytree(written[layout], tmp_path_factory.mktemp("damaged") / "plate")
+    path = data.draw(st.sampled_from(metadata_of(plate)))
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, max(0, len(raw) - 1)))
+        raw[place : place + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4) | st.just(b'-1"<{[0'))
+    path.write_bytes(raw)
+    with suppress(UserError, DataError):
+        found = index(plate)
+        for plane in found.planes[:2]:
+            assert read_plane(plate, plane.file, plane.page).ndim == 2
+    shutil.rmtree(plate.parent)
+
+
+@pytest.mark.parametrize("name", ["../../secret.tif", "/etc/passwd", "C:\\secret.tif", "a/../../secret.tif", ""])
+@pytest.mark.parametrize(("layout", "index_file", "tag"), [
+    ("harmony", "Images/Index.idx.xml", "URL"), ("cellvoyager", "MeasurementData.mlf", "bts:MeasurementRecord"),
+])  # fmt: skip
+def test_paths_that_leave_the_folder(written, tmp_path, layout, index_file, tag, name):
+    plate = shutil.copytree(written[layout], tmp_path / "plate")
+    path = plate / index_file
+    text = path.read_text(encoding="utf-8-sig")
+    path.write_text(re.sub(rf"(<{tag}[^>]*>)[^<]*(</{tag}>)", lambda m: m[1] + name + m[2], text, count=1))
+    found = index(plate)
+    assert len(found.planes) == 15
+    assert "inconsistent" in {problem.kind for problem in found.problems}
+    assert all(".." not in plane.file and not plane.file.startswith("/") for plane in found.planes)
+
+
+def change(path, old, new):
+    text = path.read_text(encoding="utf-8-sig")
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def told(found):
+    return [(p.kind, p.well, p.site, p.channel, p.z) for p in found.problems]
+
+
+def test_records_of_errors(written, tmp_path):
+    plate = shutil.copytree(written["cellvoyager"], tmp_path / "cv")
+    mlf = plate / "MeasurementData.mlf"
+    change(mlf, 'bts:Type="IMG"', 'bts:Type="ERR"')
+    found = index(plate)
+    assert told(found) == [("error_record", "B02", 1, "1", 1)]
+    assert found.problems[0].message.startswith("the microscope recorded an error: p #1_B02")
+    plate = shutil.copytree(written["harmony"], tmp_path / "harmony")
+    change(plate / "Images" / "Index.idx.xml", "<State>Ok</State>", "<State>Failed</State>")
+    assert told(index(plate)) == [("error_record", "B02", 1, "1", 1)]
+
+
+def test_a_time_series_that_stopped(written, tmp_path):
+    plate = shutil.copytree(written["cellvoyager"], tmp_path / "cv")
+    change(plate / "MeasurementDetail.mrf", 'bts:TimePointCount="1"', 'bts:TimePointCount="5"')
+    (problem,) = index(plate).problems
+    assert (problem.kind, problem.message) == ("stopped", "stopped: 5 time points were asked for, 1 are recorded.")
+    plate = shutil.copytree(written["imagexpress"], tmp_path / "ix")
+    (plate / "p.HTD").write_bytes((plate / "p.HTD").read_bytes().replace(b'"TimePoints", 1', b'"TimePoints", 3'))
+    (problem,) = index(plate).problems
+    assert (problem.kind, problem.file) == ("stopped", "p.HTD")
+
+
+def test_a_well_that_was_asked_for_and_is_not_there(written, tmp_path):
+    plate = shutil.copytree(written["imagexpress"], tmp_path / "ix")
+    htd = plate / "p.HTD"
+    htd.write_bytes(htd.read_bytes().replace(b"FALSE, TRUE, FALSE, FALSE", b"FALSE, TRUE, FALSE, TRUE"))
+    assert told(index(plate)) == [("missing", "B04", None, None, None)]
+
+
+def test_wells_of_different_sites_lack_nothing_where_it_is_recorded(written, tmp_path):
+    plate = shutil.copytree(written["harmony"], tmp_path / "harmony")
+    path = plate / "Images" / "Index.idx.xml"
+    text = path.read_text(encoding="utf-8-sig")
+    path.write_text(re.sub(r"<Image>(?:(?!</Image>).)*r03c03f02(?:(?!</Image>).)*</Image>", "", text))
+    for file in (plate / "Images").glob("r03c03f02*"):
+        file.unlink()
+    found = index(plate)
+    assert (len(found.planes), found.problems) == (12, ())
+
+
+def test_a_plate_in_two_folders_is_one_plate(written, tmp_path):
+    plate = shutil.copytree(written["imagexpress"], tmp_path / "a" / "first")
+    second = tmp_path / "a" / "second" / "TimePoint_1" / "ZStep_1"
+    second.mkdir(parents=True)
+    for file in (plate / "TimePoint_1" / "ZStep_1").glob("*_C03_*"):
+        file.rename(second / file.name)
+    found = index(tmp_path / "a")
+    assert (len(found.planes), found.problems) == (16, ())
+    assert found.wells == layouts.WELLS
+    shutil.copytree(plate, tmp_path / "a" / "copy")
+    with pytest.raises(UserError, match="holds 3 plates, expected one"):
+        index(tmp_path / "a")
