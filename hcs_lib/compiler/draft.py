@@ -16,7 +16,7 @@ from hcs_lib.compiler.lazy_files import LazyFiles
 from hcs_lib.compiler.overrides import ResolvedStep
 from hcs_lib.compiler.plate import PlateView
 from hcs_lib.contexts.context import PLATE, BadPlanes, Engine, FrozenContext, Scope
-from hcs_lib.contexts.plans import FunctionRef, Passed
+from hcs_lib.contexts.plans import FunctionRef, Passed, RawStore
 from hcs_lib.core.domains import Coordinates, Domain
 from hcs_lib.core.errors import Problem
 from hcs_lib.core.frozen import Frozen
@@ -162,10 +162,16 @@ class DraftContext:
             planes=planes,
             problems=bad,
             functions=functions,
-            raw_store=self.raw_store.for_well(index.plate, axis_id) if self.raw_store else None,
+            raw_store=self._raw_store(axis_id),
             before={passed.stage: digests[passed.stage, passed.axis_id] for passed in takes},
             takes=takes,
             passes=tuple(passed.for_well(index.plate, axis_id) for passed in self.passes),
             step_plans={key: plan.for_well(key, index.plate, axis_id) for key, plan in self.step_plans.items()},
             step_state_map=self.step_state_map,
         )
+
+    def _raw_store(self, axis_id: str) -> RawStore | None:
+        if self.raw_store is None:
+            return None
+        store = self.raw_store.for_well(self.plate.index.plate, axis_id)
+        return RawStore(**dict(store), domain=self.raw_store.domain)

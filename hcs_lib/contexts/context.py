@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, PlainSerializer, ValidationError
 
-from hcs_lib.contexts.plans import FunctionRef, Passed, StepPlan, ZarrStore
+from hcs_lib.contexts.plans import FunctionRef, Passed, RawStore, StepPlan
 from hcs_lib.core.canonical import canonical_json, digest
 from hcs_lib.core.domains import Site
 from hcs_lib.core.errors import Problem, UserError
@@ -106,7 +106,7 @@ class FrozenContext(Frozen):
     planes: tuple[PlaneRef, ...]
     problems: tuple[BadPlane, ...]
     functions: tuple[FunctionRef, ...]
-    raw_store: ZarrStore | None
+    raw_store: RawStore | None
     before: FrozenNames
     takes: tuple[Passed, ...]
     passes: tuple[Passed, ...]

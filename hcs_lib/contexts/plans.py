@@ -100,18 +100,24 @@ class ZarrStore(Frozen):
     array: ArraySpec
 
 
-class TableFile(Frozen):
-    """A table to be written: Parquet, relative to the plate's results."""
-
-    name: str
-    path: str
-
-
 DomainField = Annotated[
     Any,
     AfterValidator(lambda value: value if isinstance(value, Domain) else Domain.from_json(value)),
     PlainSerializer(Domain.to_json),
 ]
+
+
+class RawStore(ZarrStore):
+    """Where the raw planes go that labels lie on. `domain` has those planes: other steps may read more."""
+
+    domain: DomainField
+
+
+class TableFile(Frozen):
+    """A table to be written: Parquet, relative to the plate's results."""
+
+    name: str
+    path: str
 
 
 class Passed(Frozen):

@@ -41,7 +41,7 @@ class Images:
         self._places: dict[Value, list[tuple[_Image, tuple[int, ...]]]] = {}
         if context.raw_store is not None:
             for site in sorted({ref.site for ref in context.planes}, key=str):
-                self._expect(context.raw_store, "", _raw_domain(context, context.raw_store, site), wiring, None)
+                self._expect(context.raw_store, "", context.raw_store.domain.replace(site=(site,)), wiring, None)
         for plan in context.step_plans.values():
             if plan.zarr_store is not None:
                 domain = _domain(plan, plan.zarr_store)
@@ -110,16 +110,6 @@ def _writes_images(plan: StepPlan, store: ZarrStore) -> bool:
 def _domain(plan: StepPlan, store: ZarrStore) -> Domain:
     domain: Domain = plan.output_domain if _writes_images(plan, store) else calls_of(plan)
     return domain
-
-
-def _raw_domain(context: FrozenContext, store: ZarrStore, site: Site) -> Domain:
-    refs = [ref for ref in context.planes if ref.site == site]
-    return Domain(
-        site=(site,),
-        channel=store.array.channels,
-        z=tuple(sorted({ref.z for ref in refs})),
-        t=tuple(sorted({ref.t for ref in refs})),
-    )
 
 
 def _positions(spec: ArraySpec, domain: Domain, step: str) -> Iterator[tuple[Coordinates, tuple[int, ...]]]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from itertools import product
 from pathlib import Path, PurePosixPath
 
 from hcs_lib.contexts.context import PLATE, FrozenContext
 from hcs_lib.contexts.lazy import LazyFile
-from hcs_lib.contexts.plans import Chain, StepPlan, ZarrStore
+from hcs_lib.contexts.plans import Chain, RawStore, StepPlan, ZarrStore
 from hcs_lib.core.addresses import canonical_well
-from hcs_lib.core.domains import AXES, Coordinates, Domain, Site
+from hcs_lib.core.domains import AXES, Coordinates, Domain
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.outputs import MERGED, stores
@@ -129,18 +128,20 @@ def _store(context: FrozenContext, store: ZarrStore) -> Iterator[str]:
             yield f"the group {group!r} of site {field} is not one of this well."
 
 
-def _raw_planes(context: FrozenContext, store: ZarrStore) -> Iterator[str]:
-    """The raw image of a site is made of all planes of it that are named."""
-    planes: dict[Site, set[tuple[str, int, int]]] = {}
-    for plane in context.planes:
-        planes.setdefault(plane.site, set()).add((plane.channel, plane.z, plane.t))
+def _raw_planes(context: FrozenContext, store: RawStore) -> Iterator[str]:
+    """The raw image of a site is made of planes of it that are named; other steps may read more."""
+    domain, spec = store.domain, store.array
+    sizes = [len(domain.values(axis)) for axis in ("channel", "z", "t")]
+    if domain.channel != spec.channels or math.prod(sizes) != math.prod(spec.shape[:-2]):
+        yield "the raw planes that are written are not those of the image that is planned."
+        return
+    named = {Coordinates(plane.site, plane.channel, plane.z, plane.t) for plane in context.planes}
     # A site with a problem fails or is left out as a whole.
     problems = {problem.site for problem in context.problems}
-    for site, found in planes.items():
-        wanted = set(product(store.array.channels, {z for _, z, _ in found}, {t for _, _, t in found}))
+    for site in {plane.site for plane in context.planes}:
         if str(site) not in store.groups:
             yield f"there is no group for the raw planes of site {site}."
-        elif (found != wanted or len(found) != math.prod(store.array.shape[:-2])) and not {site, None} & problems:
+        elif not {site, None} & problems and not all(at in named for at in domain.replace(site=(site,))):
             yield f"the raw planes of site {site} are not those of the image that is written."
 
 

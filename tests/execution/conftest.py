@@ -21,6 +21,7 @@ from hcs_lib.contexts.plans import (
     FunctionPattern,
     FunctionRef,
     LinkedInput,
+    RawStore,
     StepPlan,
     TableFile,
     ZarrStore,
@@ -175,6 +176,11 @@ class Bench:
         groups = {str(site): f"{well_path(well)}/{site}" for site in self.sites}
         return ZarrStore(path="demo.zarr", groups=groups, label=label, array=array)
 
+    def raw_store(self, well: str, channels: tuple[str, ...]) -> RawStore:
+        """Keep the raw planes of some channels."""
+        store = self.zarr_store(well, channels=channels)
+        return RawStore(**dict(store), domain=self.domain.replace(channel=channels))
+
     def steps(self, well: str) -> dict[int, StepPlan]:
         """Objects as connected components of DNA, then a table of their shapes."""
         dna = self.domain.replace(channel=("DNA",))
@@ -247,7 +253,7 @@ class Bench:
             "planes": tuple(planes),
             "problems": tuple(problems),
             "functions": (function("skimage.measure:label"), function("skimage.measure:regionprops_table")),
-            "raw_store": self.zarr_store(well, channels=self.channels),
+            "raw_store": self.raw_store(well, self.channels),
             "step_plans": self.steps(well),
             "before": {},
             "takes": (),

@@ -531,3 +531,14 @@ def test_contexts_compiled_here_give_the_same_bytes_from_another_path(bench: Any
     shutil.move(bench.raw, there.raw)
     execute_manifest(there.manifest, raw=there.raw)
     assert there.outputs() == bench.outputs()
+
+
+def test_the_raw_image_has_the_planes_that_labels_lie_on_whatever_else_is_read(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.compile(lambda context: {"raw_store": bench.raw_store(context.axis_id, ("DNA",))})
+    assert {plane.channel for plane in bench.contexts["A01"].planes} == {"DNA", "GFP"}
+    execute_manifest(bench.manifest)
+    for site in bench.sites:
+        image = read_image(bench.group("A01", site))
+        assert image.shape == (1, *tifffile.imread(bench.raw / bench.file("A01", site, "DNA")).shape)
+        np.testing.assert_array_equal(image[0], tifffile.imread(bench.raw / bench.file("A01", site, "DNA")))
