@@ -81,7 +81,7 @@ finally:
 
 
 class Outcome(NamedTuple):
-    """What a run took. Batches are those that were executed; every plate has 7 other jobs at most."""
+    """What a run took. Batches are those that were executed; every plate has seven jobs beside them."""
 
     plates: int
     run: str
