@@ -78,7 +78,7 @@ def test_files_versions_and_the_engine(fake: SimpleNamespace) -> None:
     assert changed(("bad_planes",), "skip_well") == ["bad_planes fail → skip_well"]
     assert changed(("metadata", "pixel_size_um"), 0.6) == ["metadata.pixel_size_um 0.5 → 0.6"]
     # What no comparison of its own covers is told all the same.
-    assert changed(("step_plans", "0", "read_backend"), "zarr") == ["step_plans.0.read_backend raw → zarr"]
+    assert changed(("step_plans", "0", "read_backend"), "zarr") == ["step 'nuclei' as planned: read_backend raw → zarr"]
 
 
 def test_a_pixel_size_is_told_once_and_not_in_all_places_that_follow(fake: SimpleNamespace) -> None:
