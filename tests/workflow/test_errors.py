@@ -85,6 +85,19 @@ def test_wrong_pipeline_is_told_by_compile(small: Any, old: str, new: str, found
     assert "Traceback" not in run.text
 
 
+def test_a_library_that_is_not_here_stops_before_anything_runs(small: Any) -> None:
+    small.edit("pipeline.yaml", "hcs.expand_ring", "absent.expand_ring")
+    small.edit("config.yaml", "pipeline:", "registry: {modules: [absent]}\npipeline:")
+    try:
+        run = small.run("--dry-run")
+    finally:
+        small.edit("config.yaml", "registry: {modules: [absent]}\npipeline:", "pipeline:")
+        small.edit("pipeline.yaml", "absent.expand_ring", "hcs.expand_ring")
+    assert run.status == 2
+    assert "module absent: It cannot be imported (there is none). Put it beside the configuration" in run.text
+    assert "Traceback" not in run.text
+
+
 def test_without_its_plate_the_demo_says_what_writes_it(program: Callable, repository: Path, tmp_path: Path) -> None:
     for name in ("Snakefile", "workflow", "config", "profiles"):
         source = repository / name

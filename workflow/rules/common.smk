@@ -8,7 +8,7 @@ from snakemake import __version__ as SNAKEMAKE
 from hcs_lib.contexts.engine import current_engine, digest_sources
 from hcs_lib.contexts.gates import waits_at_gate
 from hcs_lib.contexts.manifests import PlatePlan
-from hcs_lib.core.errors import UserError
+from hcs_lib.core.errors import HcsError, MachineError
 from hcs_lib.execution.cleaning import forget
 from hcs_lib.pipeline.files import named_files
 from hcs_lib.pipeline.loading import load_pipeline
@@ -33,11 +33,15 @@ SOURCE = Path((workflow.overwrite_configfiles or workflow.configfiles or ["confi
 
 
 def read_configuration():
-    """Return settings and pipelines by plate. What is wrong stops the workflow here, without a traceback."""
+    """Return settings, and pipelines by plate. What is wrong stops the workflow here, without a traceback."""
     try:
         settings = load_settings(config, SOURCE.parent, str(SOURCE), Path("results").absolute())
-        return settings, {plate.name: load_pipeline(plate.pipeline) for plate in settings.plates}
-    except UserError as error:
+        allow(settings.registry.modules, SOURCE.parent)
+        pipelines = {plate.name: load_pipeline(plate.pipeline) for plate in settings.plates}
+        for pipeline in pipelines.values():
+            check_libraries(settings, pipeline)
+        return settings, pipelines
+    except HcsError as error:
         demo = SOURCE == CLONE / "config/config.yaml" and not (CLONE / "demo/plate").is_dir()
         hint = "\n`make demo`, or `hcs demo demo`, writes the plate of the demo."
         # Snakemake would put lines of this file around the message of an exception of its own.
@@ -45,9 +49,22 @@ def read_configuration():
         sys.exit(error.exit_code)
 
 
+def check_libraries(settings, pipeline):
+    """See that the libraries that a pipeline names are here: their versions decide what runs."""
+    for library in libraries(settings, pipeline):
+        try:
+            library_versions(library)
+        except MachineError as error:
+            raise MachineError(f"{pipeline.where('steps')}: {error}") from None
+
+
+def libraries(settings, pipeline):
+    """Return the libraries that a pipeline names, and those of twins on a GPU where they may take their place."""
+    functions = [call.call for step in pipeline.model.steps for chain in step.routes().values() for call in chain]
+    return libraries_of(functions, twins=settings.device == "auto" and settings.gpus > 0)
+
+
 SETTINGS, PIPELINES = read_configuration()
-USES_TWINS = SETTINGS.device == "auto" and SETTINGS.gpus > 0
-allow(SETTINGS.registry.modules, SOURCE.parent)
 
 
 def code(*packages):
@@ -82,9 +99,7 @@ def platemap(wildcards):
 
 def registry_files(wildcards):
     """Return what is known of the libraries that the pipeline of a plate names."""
-    steps = PIPELINES[wildcards.plate].model.steps
-    functions = [call.call for step in steps for chain in step.routes().values() for call in chain]
-    return expand("results/registry/{library}.json", library=libraries_of(functions, twins=USES_TWINS))
+    return expand("results/registry/{library}.json", library=libraries(SETTINGS, PIPELINES[wildcards.plate]))
 
 
 def index_options(wildcards):
