@@ -94,10 +94,10 @@ def _steps(old: Json, new: Json) -> Iterator[Change]:
     """Compare what the user asked of each step, by name."""
     before = {state["name"]: state for state in old["step_state_map"].values()}
     after = {state["name"]: state for state in new["step_state_map"].values()}
-    yield from (Change(f"step '{name}' is gone") for name in before if name not in after)
+    yield from (Change(f"step '{name}' is gone from the stage") for name in before if name not in after)
     for name, state in after.items():
         if name not in before:
-            yield Change(f"step '{name}' is new")
+            yield Change(f"step '{name}' is new in the stage")
             continue
         for path, earlier, later in _leaves(before[name], state, ()):
             yield Change(f"step '{name}' {_place(path)} {_arrow(earlier, later)}")
