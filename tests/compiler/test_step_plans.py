@@ -2,12 +2,17 @@
 
 # ruff: noqa: E501 (messages stand as they are printed)
 
+import dataclasses
+import hashlib
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from hcs_lib.compiler.metadata import RESOLVERS
 from hcs_lib.compiler.stages import divide_into_stages
+from hcs_lib.contexts.lazy import LazyFile
 from hcs_lib.core.canonical import canonical_json
 from hcs_lib.core.domains import Domain
 from hcs_lib.plates.index import PlateIndex
@@ -265,3 +270,18 @@ def test_labels_do_not_lie_on_a_raw_image_of_uneven_channels(fake: SimpleNamespa
     (found,) = fake.problems(steps(PROJECT.replace(", keep: true", ""), NUCLEI, measure), uneven(fake))
     assert "Step 'nuclei': no step keeps an image" in found
     assert "keep: true" in found
+
+
+def test_a_resolver_may_give_a_reference_to_a_file(fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    consult = dataclasses.replace(fake.entries["fake.consult"], special_inputs=("table",))
+    monkeypatch.setitem(fake.entries, "fake.consult", consult)
+    monkeypatch.setitem(RESOLVERS, "table", lambda context, plan: context.files.reference("plates.schema.json"))
+    context = fake.compile("name: demo\nsteps:\n  - {name: a, func: fake.consult, keep: true}\n")["B02"]
+    given = LazyFile.of(context.step_plans[0].func.chain[0].args["table"])
+    assert given is not None
+    schemas = Path(__file__).parents[2] / "workflow" / "schemas"
+    assert (given.lazy, given.name) == ("json", "plates.schema.json")
+    assert given.sha256 == hashlib.sha256((schemas / "plates.schema.json").read_bytes()).hexdigest()
+    # What the user names wins.
+    text = "name: demo\nsteps:\n  - {name: a, func: {call: fake.consult, args: {table: {x: 1}}}, keep: true}\n"
+    assert fake.compile(text)["B02"].step_plans[0].func.chain[0].args["table"] == {"x": 1}
