@@ -145,10 +145,13 @@ def _validate_result(context: DraftContext, plan: DraftStep, last: DraftCall, re
     if plan.output in ("image", "labels") and result.resized_by:
         entry = next((call.entry for call in plan.calls if call.entry and call.entry.id == result.resized_by), None)
         if entry is not None and entry.shape is not None:
-            context.problem(plan.source, last.source.location,
-                            f"the size of what {entry.id} yields is not known before it runs, and it is to be written.",
-                            f"Take its {entry.shape} from a function that tells, such as hcs.stage_tile_positions."
-                            )  # fmt: skip
+            if plan.is_linked:
+                context.problem(
+                    plan.source,
+                    last.source.location,
+                    f"the size of what {entry.id} yields is not known before it runs, and it is to be written.",
+                    f"Take its {entry.shape} from a function that tells, such as hcs.stage_tile_positions.",
+                )
             return
         switch = "".join(f"`{name}: {str(value).lower()}`" for name, value in entry.keep_size.items()) if entry else ""
         context.problem(plan.source, ("keep",) if plan.output == "image" else ("outputs", "labels"),

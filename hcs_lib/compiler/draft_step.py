@@ -148,6 +148,17 @@ class DraftStep:
         return links if self.input is None else links | {(self.input, None)}
 
     @property
+    def is_linked(self) -> bool:
+        """Whether an earlier step was found for all that it names under `input` and `inputs`."""
+        asked = self.source.model
+        if asked.input not in (None, "raw") and self.input is None:
+            return False
+        return all(
+            len(self.special_inputs.get(parameter, ())) == (1 if isinstance(given, str) else len(given))
+            for parameter, given in asked.inputs.items()
+        )
+
+    @property
     def name_of_images(self) -> str | None:
         """The name by which later steps can take its images (or labels) as special inputs."""
         return self.source.model.outputs.get("labels" if self.outgoing.kind == "labels" else "image")

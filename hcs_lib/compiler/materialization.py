@@ -59,11 +59,13 @@ def _check_labels_lie_on_image(context: DraftContext) -> None:
 
 
 def _check_nothing_is_lost(context: DraftContext) -> None:
+    """Refuse steps whose results go nowhere; what a later step names and did not find may be theirs."""
     plans = context.step_plans
+    unlinked = max((index for index, plan in plans.items() if not plan.is_linked), default=-1)
     used = {plan.input for plan in plans.values()}
     used |= {link.producer for plan in plans.values() for links in plan.special_inputs.values() for link in links}
     for index, plan in plans.items():
-        if plan.output is None and index not in used:
+        if plan.output is None and index not in used and index >= unlinked:
             context.problem(
                 plan.source,
                 ("name",),

@@ -218,7 +218,7 @@ def test_all_errors_of_all_steps_are_said_at_once(fake: SimpleNamespace) -> None
         "{name: b, func: {call: fake.blur, args: {sigmas: 2}}}",
         "{name: c, input: bb, func: fake.threshold}",
     )
-    assert len(fake.problems(text)) == 7
+    assert len(fake.problems(text)) == 6
 
 
 def uneven(fake: SimpleNamespace) -> PlateIndex:
@@ -285,3 +285,17 @@ def test_a_resolver_may_give_a_reference_to_a_file(fake: SimpleNamespace, monkey
     # What the user names wins.
     text = "name: demo\nsteps:\n  - {name: a, func: {call: fake.consult, args: {table: {x: 1}}}, keep: true}\n"
     assert fake.compile(text)["B02"].step_plans[0].func.chain[0].args["table"] == {"x": 1}
+
+
+@pytest.mark.parametrize(
+    ("last", "problem"),
+    [
+        ("input: raw, stack: site, func: fake.mosaic, inputs: {positions: tile}, keep: true",
+         "no earlier step names 'tile' among its outputs. Did you mean tiles?"),
+        ("input: place, func: fake.blur, keep: true", "there is no step 'place'. Did you mean places?"),
+    ],
+)  # fmt: skip
+def test_what_follows_from_a_name_that_is_not_there_is_not_told(fake: SimpleNamespace, last: str, problem: str) -> None:
+    places = "{name: places, stack: site, func: fake.stage, outputs: {positions: tiles}}"
+    found = fake.problems(steps(places, f"{{name: last, {last}}}"))
+    assert found == [f"pipeline.yaml:4: Step 'last': {problem}"]
