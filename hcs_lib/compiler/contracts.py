@@ -48,7 +48,7 @@ def _validate_call(context: DraftContext, plan: DraftStep, call: DraftCall, imag
         problem = context.functions.problems[call.source.call]
         context.problem(plan.source, place, problem.message, problem.hint)
         return
-    if image.kind is not None and image.kind not in IMAGES:
+    if image.kind is not None and _gets_no_image(call):
         hint = "Let the function that yields it come last." if image.kind == "table" else "Take the one before it out."
         context.problem(plan.source, place, f"{entry.id} needs an image, and is given {_KINDS[image.kind]}.", hint)
     else:
@@ -169,7 +169,7 @@ def _validate_dtype(context: DraftContext, plan: DraftStep, results: Mapping[str
     if plan.output != "image" or plan.outgoing.dtype is not None or plan.outgoing.kind not in IMAGES:
         return
     calls = [call for other in context.step_plans.values() for call in other.calls]
-    if any(call.entry is None or _refused(call.entry, call.incoming) for call in calls):
+    if any(call.entry is None or _gets_no_image(call) or _refused(call.entry, call.incoming) for call in calls):
         return
     dtypes = {value: image.dtype for value, image in results.items()}
     if None not in dtypes.values():
@@ -179,6 +179,10 @@ def _validate_dtype(context: DraftContext, plan: DraftStep, results: Mapping[str
     else:
         context.problem(plan.source, ("keep",), "the dtype of its image is unknown, so it cannot be kept.",
                         "Keep a step before or after it.")  # fmt: skip
+
+
+def _gets_no_image(call: DraftCall) -> bool:
+    return call.incoming is not None and call.incoming.kind is not None and call.incoming.kind not in IMAGES
 
 
 def _refused(entry: FunctionEntry, image: ImageType | None) -> tuple[str, str] | None:

@@ -93,6 +93,8 @@ def test_what_cannot_be_written(fake: SimpleNamespace, lines: str, problem: str)
          "4: Step 'b': fake.to_float does not take float64. It takes uint16, uint8."),
         ("  - {name: a, func: fake.bluur}\n  - {name: b, func: fake.blur, keep: true}\n",
          "3: Step 'a': There is no function 'fake.bluur'. Did you mean fake.blur or fake.volume or fake.measure?"),
+        ("  - {name: a, func: [fake.threshold, fake.blur], keep: true}\n",
+         "3: Step 'a': fake.blur needs an image, and is given a scalar. Take the one before it out."),
         ("  - {name: a, func: fake.threshold, keep: true}\n",
          "3: Step 'a': fake.threshold yields a scalar, where an image is needed. A step needs an image, labels or a table."),
     ],
