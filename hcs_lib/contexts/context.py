@@ -158,8 +158,12 @@ class FrozenContext(Frozen):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             said = f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            said = f"{type(error).__name__}: {error}"
+        except KeyError as error:
+            said = f"the key {error} is missing"
+        except (TypeError, AttributeError):
+            said = "it does not have the form of one"
+        except ValueError as error:
+            said = str(error)
         raise UserError(
             Problem(str(path), f"This is no context of schema {SCHEMA_VERSION}: {said}.", "Run `hcs compile` again.")
         )
