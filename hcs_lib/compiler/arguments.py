@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from hcs_lib.compiler.draft import DraftContext
 from hcs_lib.compiler.draft_step import DraftCall, DraftStep
@@ -23,7 +23,7 @@ from hcs_lib.registry.entry import FunctionEntry, Parameter
 _TYPES: dict[str, Any] = {
     "Any": Any, "bool": bool, "dict": dict, "float": float, "int": int, "list": list, "str": str, "tuple": tuple,
     "Literal": typing.Literal, "Mapping": Mapping, "Optional": typing.Optional, "Sequence": Sequence,
-    "Union": typing.Union, **dict.fromkeys(POWERS, float),
+    "Union": typing.Union, "Fraction": typing.Annotated[float, Field(ge=0, le=1)], **dict.fromkeys(POWERS, float),
 }  # fmt: skip
 """The names that an annotation may use to be understood; others are not checked."""
 
@@ -126,10 +126,12 @@ def _power(annotation: str) -> int | None:
 
 
 def _wanted(annotation: str) -> str:
-    """Say what a parameter takes: a length or an area, one of some words, or what its annotation says."""
+    """Say what a parameter takes: a length, an area, a part of 1, one of some words, or what its annotation says."""
     power = _power(annotation)
     if power is not None:
         return f"{_KINDS[power]}, in pixels or with a unit"
+    if annotation == "Fraction":
+        return "a number from 0 to 1"
     match = re.fullmatch(r"(?:typing\.)?Literal\[(.+)\]", annotation)
     if match is None:
         return annotation

@@ -13,6 +13,9 @@ Pixels = float
 SquarePixels = float
 """Annotation of a parameter that is an area in pixels: pipelines may give it as `30 um2`."""
 
+Fraction = float
+"""Annotation of a parameter that is a part of a whole, from 0 to 1."""
+
 POWERS = {"Pixels": 1, "SquarePixels": 2}
 """What each annotation expects: a length or an area."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcs_lib.core.declare import image_function
-from hcs_lib.core.units import Pixels
+from hcs_lib.core.units import Fraction, Pixels
 from hcs_lib.functions.background import estimate_background
 from hcs_lib.functions.checks import require_plane, require_positive
 from hcs_lib.functions.declumping import fill_holes, split_clumps
@@ -27,10 +27,10 @@ def segment_nuclei(
     smoothing: Pixels | None = None,
     background_radius: Pixels | None = None,
     threshold: Literal["li", "otsu"] | float = "li",
-    boundary: float = 0.5,
+    boundary: Fraction = 0.5,
     declump: Literal["shape", "intensity", "none"] = "shape",
     min_distance: Pixels | None = None,
-    neck: float = 0.95,
+    neck: Fraction = 0.95,
     discard_border: bool = False,
 ) -> NDArray[np.int32]:
     """Segment nuclei. On many plates only the diameter need be given.

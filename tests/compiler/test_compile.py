@@ -116,6 +116,7 @@ def test_derived_features_replace_no_column_of_the_platemap(analysis: Path) -> N
         ("hcs.segment_nuclei, args: {min_diameter: 8 um2}", "'min_diameter' should be a length, found '8 um2'."),
         ("hcs.segment_nuclei, args: {min_diameter: 8, min_distance: -2 um}",
          "'min_distance' should be a length of 0 or more, found '-2 um'."),
+        ("hcs.segment_nuclei, args: {min_diameter: 8, boundary: 7}", "'boundary' should be a number from 0 to 1, found 7."),
         ("hcs.subtract_background, args: {radius: wide}",
          "'radius' should be a length, in pixels or with a unit, found 'wide'."),
         ("scipy.ndimage.gaussian_filter, args: {sigma: 1, output: float32}",
