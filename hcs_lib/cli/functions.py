@@ -102,7 +102,7 @@ def show(function: str, folder: Path | None, as_json: bool) -> None:
         but = f", but for {'; '.join(map(str, differing))}" if differing else ""
         click.echo(f"  twin       {twin.id} ({twin.origin}){but}")
     for parameter in entry.parameters:
-        default = "required" if parameter.required else f"default {parameter.default!r}"
+        default = "required" if parameter.required else f"default {parameter.shown or repr(parameter.default)}"
         given = "`inputs`, or metadata" if parameter.name in RESOLVERS else "`inputs`"
         source = f" (from {given})" if parameter.name in entry.special_inputs else ""
         annotation = parameter.annotation.strip("'")

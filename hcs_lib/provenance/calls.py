@@ -132,4 +132,4 @@ def _arguments(call: FunctionCall, given: Mapping[str, Any], entry: FunctionEntr
         elif entry is not None:
             parameter = next(parameter for parameter in entry.parameters if parameter.name == name)
             if parameter.kind == "keyword" and not parameter.required:
-                yield Argument(name, parameter.default, "default")
+                yield Argument(name, parameter.shown or parameter.default, "default")

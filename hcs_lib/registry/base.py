@@ -8,8 +8,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from hcs_lib import __version__
 from hcs_lib.core.declare import MemoryType, ProcessingContract
@@ -20,7 +19,7 @@ from hcs_lib.registry.execute import ContractExecution
 if TYPE_CHECKING:
     from hcs_lib.registry.entry import FunctionEntry, Parameter
 
-PROBE_VERSION = 3
+PROBE_VERSION = 4
 """Raised whenever the probe finds anything else than before: files of another version are not used."""
 
 
@@ -55,8 +54,7 @@ Progress = Callable[[int, int], None]
 """Told how many functions are probed, and of how many."""
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionMetadata:
+class FunctionMetadata(NamedTuple):
     """A usable function of a library, ready to be called; `func` imports its library when first called."""
 
     name: str
@@ -69,12 +67,14 @@ class FunctionMetadata:
     original_name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class LazyFunction:
     """A function of a library by its target; imported when first called."""
 
-    registry: LibraryRegistryBase
-    target: str
+    __slots__ = ("registry", "target")
+
+    def __init__(self, registry: LibraryRegistryBase, target: str) -> None:
+        self.registry = registry
+        self.target = target
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""

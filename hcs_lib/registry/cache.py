@@ -7,12 +7,13 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hcs_lib.core.canonical import digest
 from hcs_lib.core.files import write_json
-from hcs_lib.registry.entry import FunctionEntry
+from hcs_lib.registry.entry import FIELDS, PARAMETER_FIELDS, FunctionEntry
 
 SCHEMA_VERSION = 2
 _DAY = 86_400.0
@@ -62,10 +63,41 @@ def write_library(path: Path, library: str, versions: Mapping[str, str], entries
     write_json(path, {"digest": digest(body), "registry": body})
 
 
+class Entries(Mapping[str, FunctionEntry]):
+    """Entries by id, each made of its JSON when it is first asked for: most runs need a few of a thousand.
+
+    Raises
+    ------
+    TypeError
+        For a field that entries, or their parameters, do not have.
+    """
+
+    def __init__(self, functions: Sequence[Mapping[str, Any]]) -> None:
+        self._json = {function["id"]: function for function in functions}
+        self._made: dict[str, FunctionEntry] = {}
+        unknown = set().union(*functions) - FIELDS
+        unknown |= (
+            set().union(*(p for function in functions for p in function.get("parameters", ()))) - PARAMETER_FIELDS
+        )
+        if unknown:
+            raise TypeError(f"unknown fields {', '.join(sorted(unknown))}")
+
+    def __getitem__(self, name: str) -> FunctionEntry:
+        if name not in self._made:
+            self._made[name] = FunctionEntry.from_json(self._json[name])
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._json)
+
+    def __len__(self) -> int:
+        return len(self._json)
+
+
 def read_library(
     path: Path, library: str, versions: Mapping[str, str], *, max_age_days: float | None = None
-) -> dict[str, FunctionEntry]:
-    """Read the file of a library: its entries by id.
+) -> Mapping[str, FunctionEntry]:
+    """Read the file of a library: its entries by id, each made when it is first asked for.
 
     Parameters
     ----------
@@ -98,7 +130,7 @@ def read_library(
         age = (time.time() - path.stat().st_mtime) / _DAY
         if max_age_days is not None and age > max_age_days:
             raise StaleError(f"it is {age:.0f} days old, more than {max_age_days:g}")
-        return {item["id"]: FunctionEntry.from_json(item) for item in body["functions"]}
+        return Entries(body["functions"])
     except FileNotFoundError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

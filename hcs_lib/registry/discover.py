@@ -58,6 +58,7 @@ def parameters_of(function: Callable[..., Any], hidden: Container[str] = ()) -> 
                     parameter.name,
                     required=required,
                     default=None if required else json_or_none(parameter.default),
+                    shown="" if required else _shown(parameter.default),
                     annotation="" if annotation is parameter.empty else inspect.formatannotation(annotation),
                 )
             )
@@ -79,6 +80,13 @@ def tags_of(function_id: str, library: str) -> tuple[str, ...]:
     """Return the words that a function's id is made of, but for its library."""
     words = function_id.removeprefix(f"{library}.").replace(".", "_").split("_")
     return tuple(sorted({word for word in words if len(word) > 1}))
+
+
+def _shown(default: Any) -> str:
+    """Write a default that is no JSON: a function or class by its name."""
+    if default is None or json_or_none(default) is not None:
+        return ""
+    return str(getattr(default, "__name__", None) or repr(default))
 
 
 def json_or_none(value: Any) -> Any:

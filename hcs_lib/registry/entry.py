@@ -16,14 +16,16 @@ class Parameter:
     """One parameter of a function, after the image.
 
     `kind` is `keyword`, or `any` for a function that takes arbitrary keywords (`**kwargs`).
-    `default` is None where there is none or where it is no JSON; `required` tells which. `annotation` is that of
-    the signature; where it has none and the probe called with a guessed number, that of numbers.
+    `default` is None where there is none or where it is no JSON; `required` tells which, and `shown` how a default
+    that is no JSON is written. `annotation` is that of the signature; where it has none and the probe called with a
+    guessed number, that of numbers.
     """
 
     name: str
     kind: Literal["keyword", "any"] = "keyword"
     required: bool = False
     default: Any = None
+    shown: str = ""
     annotation: str = ""
 
 
@@ -124,6 +126,8 @@ def refused_dtype(function_id: str, known: Collection[str], dtype: str) -> tuple
     return f"{function_id} does not take {dtype}.", hint
 
 
+FIELDS = frozenset(each.name for each in fields(FunctionEntry))
+PARAMETER_FIELDS = frozenset(each.name for each in fields(Parameter))
 _TUPLES = frozenset({"tags", "accepts", "special_inputs", "special_outputs"})
 
 

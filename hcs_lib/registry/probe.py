@@ -269,7 +269,8 @@ def _uncoupling(subject: Subject, good: dict[str, Trial]) -> dict[str, Any]:
     takes_any = any(parameter.kind == "any" for parameter in subject.parameters)
     for arguments in subject.registry.UNCOUPLE:
         if (takes_any or arguments.keys() <= names) and all(
-            _uncouples(subject, trial, arguments) for trial in good.values()
+            _uncouples(subject, trial, arguments) and _uncouples_noise(subject, dtype, trial, arguments)
+            for dtype, trial in good.items()
         ):
             return dict(arguments)
     return {}
@@ -282,3 +283,12 @@ def _uncouples(subject: Subject, trial: Trial, arguments: Mapping[str, Any]) -> 
     volume = subject.call(trial.sample, attempt=attempt, like=trial.plane, **arguments)
     plane = subject.call(trial.plane, attempt=attempt, **arguments)
     return same(volume, stacked(trial.planes, 0)) and same(plane, trial.planes[1])
+
+
+def _uncouples_noise(subject: Subject, dtype: str, trial: Trial, arguments: Mapping[str, Any]) -> bool:
+    """Tell the same for an image of which every neighbour matters."""
+    noise = make_noise(dtype, density=0.7)
+    attempt = trial.attempts.get(2)
+    volume = subject.call(noise, attempt=attempt, like=noise.slices()[1], **arguments)
+    planes = [subject.call(plane, attempt=attempt) for plane in noise.slices()]
+    return any(isinstance(plane, Failure) for plane in planes) or same(volume, stacked(planes, 0))

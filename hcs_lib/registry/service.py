@@ -48,8 +48,7 @@ class BoundFunction(NamedTuple):
     registry: LibraryRegistryBase
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalogue(NamedTuple):
     """All entries of one library by id, usable or not, and where they come from. `path` is None after a probe."""
 
     library: str

@@ -90,6 +90,7 @@ class Wheel:
                 argument.arg,
                 required=default is None,
                 default=None if default is None else _value(default),
+                shown="" if default is None else _shown(default),
                 annotation="" if argument.annotation is None else ast.unparse(argument.annotation),
             )
             for argument, default in given[1:]
@@ -190,3 +191,9 @@ def _value(node: ast.expr) -> Any:
         return json_or_none(ast.literal_eval(node))
     except ValueError:
         return None
+
+
+def _shown(node: ast.expr) -> str:
+    """Return a default that is no JSON as the source writes it."""
+    none = isinstance(node, ast.Constant) and node.value is None
+    return "" if none or _value(node) is not None else ast.unparse(node)

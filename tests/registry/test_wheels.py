@@ -147,5 +147,5 @@ def test_as_much_is_read_as_an_import_tells(tmp_path):
 
 def _bare(signature):
     """Leave out annotations, which differ in their quotes."""
-    parameters = tuple(replace(parameter, annotation="") for parameter in signature.parameters)
+    parameters = tuple(replace(parameter, annotation="", shown="") for parameter in signature.parameters)
     return signature._replace(parameters=parameters)
