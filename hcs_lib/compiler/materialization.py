@@ -66,9 +66,13 @@ def _check_nothing_is_lost(context: DraftContext) -> None:
     used |= {link.producer for plan in plans.values() for links in plan.special_inputs.values() for link in links}
     for index, plan in plans.items():
         if plan.output is None and index not in used and index >= unlinked:
-            context.problem(
-                plan.source,
-                ("name",),
-                "its result is used by no other step and written nowhere.",
-                "Say `keep: true`, name what it yields under `outputs`, or switch it off with `enabled: false`.",
+            named = ", ".join(plan.source.model.outputs.values())
+            use = (
+                f"Take {named} by `inputs` of a later step"
+                if named
+                else "Name its `image` under `outputs`, and take that by `inputs` of a step"
+                if plan.source.model.scope == "plate"
+                else "Say `keep: true`, name what it yields under `outputs`"
             )
+            context.problem(plan.source, ("name",), "its result is used by no other step and written nowhere.",
+                            f"{use}, or switch it off with `enabled: false`.")  # fmt: skip

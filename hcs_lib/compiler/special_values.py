@@ -120,7 +120,9 @@ def _check_made_here(
         if axis == routed:
             continue
         if here == (None,):
-            hint = f"Name one: {', '.join(f'{name}.{each}' for each in made)}." if axis == axis_of_routes else ""
+            hint = f"Take it before {axis} is stacked, or make it after."
+            if axis == axis_of_routes:
+                hint = f"Name one: {', '.join(f'{name}.{each}' for each in made)}."
             context.problem(plan.source, place, f"'{name}' is ambiguous: there is one for each of {len(made)} values "
                             f"of {axis}, and the images of this step have no {axis} any more.", hint)  # fmt: skip
         elif not set(here) <= set(made):

@@ -177,7 +177,7 @@ def test_a_value_for_each_z_is_ambiguous_without_z(fake: SimpleNamespace) -> Non
         MEASURE.replace("input: raw", "input: flat"),
     )
     assert (
-        "pipeline.yaml:5: Step 'measure': 'nuclei' is ambiguous: there is one for each of 3 values of z, and the images of this step have no z any more."
+        "pipeline.yaml:5: Step 'measure': 'nuclei' is ambiguous: there is one for each of 3 values of z, and the images of this step have no z any more. Take it before z is stacked, or make it after."
     ) in fake.problems(text, fake.index(z=3))
     fake.compile(text, fake.index(z=1))
 
