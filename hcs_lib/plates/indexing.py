@@ -1,4 +1,4 @@
-"""From a plate's folder to its index: names, headers, and what is missing. No pixel is read."""
+"""From a plate's folder to its index: names, headers, and what is missing. No pixel is read, but to tell copies."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def index_plate(
     problems += found
     pages, found = checks.keep_majority(pages)
     problems += found
-    pages, found = checks.drop_copies(pages)
+    pages, found = checks.drop_copies(folder, pages)
     problems += found
     shape = pages[0].page.shape if pages else located.facts.shape
     dtype = pages[0].page.dtype if pages else located.facts.dtype
