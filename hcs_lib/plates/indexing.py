@@ -86,7 +86,9 @@ def index_plate(
     if shape is None or dtype is None:
         raise UserError(_no_plane(folder, problems))
     facts = [consensus.Said(plane, page.metadata) for plane, page in pages if page.metadata]
-    facts += [consensus.Said(file, file.metadata) for file in single if file.metadata and file.file not in entries]
+    # Of files that are absent or broken their record tells something too.
+    opened = {plane.file for plane, _ in pages}
+    facts += [consensus.Said(file, file.metadata) for file in single if file.metadata and file.file not in opened]
     errors = [problem for problem in located.problems if problem.kind == "error_record"]
     addressed: list[PlaneFile | PlaneProblem] = [*located.planes, *errors]
     ids = [file.channel for file in located.planes] + [p.channel for p in errors if p.channel is not None]
@@ -209,7 +211,7 @@ def _pages_of(file: PlaneFile, pages: tuple[Page, ...]) -> tuple[Page, ...] | Pl
     if file.page is not None:
         chosen = tuple(page for page in pages if page.number == file.page)
         if chosen and chosen[0].fault:
-            return PlaneError("missing", chosen[0].fault)
+            return chosen[0].fault
         return chosen or PlaneError("inconsistent", f"the file has no page {file.page}, which its metadata name.")
     if file.z is not None and len(pages) > 1:
         return PlaneError("inconsistent", f"the file has {len(pages)} pages though its name gives z; expected one.")
