@@ -61,10 +61,10 @@ def keep_majority(pages: list[IndexedPage]) -> tuple[list[IndexedPage], list[Pla
 
 
 def drop_copies(folder: Path, pages: list[IndexedPage]) -> tuple[list[IndexedPage], list[PlaneProblem]]:
-    """Keep the first of the planes of a stack that have one height, one time and the same pixels.
+    """Keep the first of the planes of a stack that were taken at one height and time: the others are copies.
 
     An export repeats a channel that was taken once at every z-step of the others: such a stack would count one
-    image several times. Pixels are read only where height and time are the same, which is never so in a true stack.
+    image several times. That the pixels are the same is looked at in the first such stack of each channel.
     """
     moments: dict[tuple[object, ...], list[Plane]] = {}
     for plane, page in pages:
@@ -72,14 +72,14 @@ def drop_copies(folder: Path, pages: list[IndexedPage]) -> tuple[list[IndexedPag
         if said and said.acquired and said.z_um is not None:
             stack = (plane.well, plane.site, plane.channel, plane.t)
             moments.setdefault((*stack, said.z_um, said.acquired), []).append(plane)
-    originals: dict[tuple[object, ...], Plane] = {}
+    repeated: dict[str, bool] = {}
     copies: dict[Plane, PlaneProblem] = {}
-    for key, group in moments.items():
-        for plane in group if len(group) > 1 else ():
-            original = originals.setdefault((*key, _digest(folder, plane)), plane)
-            if original is not plane:
-                message = f"the same image as z {original.z}, taken once and exported again; not used."
-                copies[plane] = PlaneProblem.at("repeated", plane, message, copy_of=original.file)
+    for first, *others in moments.values():
+        if others and first.channel not in repeated:
+            repeated[first.channel] = len({_digest(folder, plane) for plane in (first, *others)}) == 1
+        for plane in others if repeated.get(first.channel) else ():
+            message = f"the same image as z {first.z}, taken once and exported again; not used."
+            copies[plane] = PlaneProblem.at("repeated", plane, message, copy_of=first.file)
     return [indexed for indexed in pages if indexed.plane not in copies], list(copies.values())
 
 

@@ -1,4 +1,4 @@
-"""From a plate's folder to its index: names, headers, and what is missing. No pixel is read, but to tell copies."""
+"""From a plate's folder to its index: names, headers, and what is missing. No pixel is read but to tell copies."""
 
 from __future__ import annotations
 

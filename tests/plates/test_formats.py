@@ -109,7 +109,7 @@ REAL = {
         "spacing": None,
         "grid": (1, 1),
         "channels": [("1", "1", None, None)],
-        "problems": {"missing": 1},
+        "problems": {"inconsistent": 1, "missing": 1},
     },
     "omezarr-hcs-04": {
         "format": "ome-zarr",

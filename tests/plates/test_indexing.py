@@ -323,18 +323,20 @@ class TestWhichPlate:
             index_plate(tmp_path, plate="other")
 
 
-def test_planes_of_one_height_and_time_are_copies_only_where_their_pixels_are_the_same(tmp_path):
+@pytest.mark.parametrize(("last", "kept"), [(0, [1]), (1, [1, 2, 3])])
+def test_planes_of_one_height_and_time_are_copies_only_where_their_pixels_are_the_same(tmp_path, last, kept):
     said = PlaneMetadata(1.0, 0.0, 0.0, 5.0, "DNA", 450.0)
     text = write_metaseries(said, IMAGE.shape, "").replace(
         "</PlaneInfo>", '<prop id="acquisition-time-local" type="time" value="20260102 03:04:05.678"/></PlaneInfo>'
     )
-    for z, image in ((1, IMAGE), (2, IMAGE + 1), (3, IMAGE)):
+    for z, image in ((1, IMAGE), (2, IMAGE), (3, IMAGE + last)):
         (tmp_path / f"ZStep_{z}").mkdir()
         tifffile.imwrite(tmp_path / f"ZStep_{z}" / "p_A01_s1_w1.tif", image, description=text, metadata=None)
     found = index(tmp_path, pattern=None)
-    assert [plane.z for plane in found.planes] == [1, 2]
-    (problem,) = found.problems
-    assert (problem.kind, problem.well, problem.z, problem.copy_of) == ("repeated", "A01", 3, found.planes[0].file)
+    assert [plane.z for plane in found.planes] == kept
+    assert [(problem.kind, problem.well, problem.z, problem.copy_of) for problem in found.problems] == [
+        ("repeated", "A01", z, found.planes[0].file) for z in {1, 2, 3} - set(kept)
+    ]
 
 
 class TestNoPlate:
