@@ -13,10 +13,10 @@ from hcs_lib.plates.formats import FORMATS
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hcs_lib.plates.index import PlateIndex
+    from hcs_lib.plates.index import PlaneProblem, PlateIndex
 
 _SHOWN = 20
-"""Problems shown in full; `--json` and the index have all of them."""
+"""Lines of problems; `--json` and the index have all of them."""
 
 
 @click.command()
@@ -47,9 +47,9 @@ def index(
     """Index the plate in FOLDER: every plane, and everything that is missing or broken.
 
     FOLDER is the plate's folder, or holds exactly one plate. Names of files, and the index files of the
-    microscope, give well, site, channel, z and t;
-    every header is checked, no pixel is read, nothing is written into FOLDER. With --output, headers are kept
-    beside the index (headers.json), so that another time only files that changed are opened.
+    microscope, give well, site, channel, z and t; every header is checked, nothing is written into FOLDER. With
+    --output, headers are kept beside the index (headers.json), so that another time only files that changed are
+    opened.
 
     A pattern names the fields well (or row and col), site, channel, z, t, plate, and n for text that does not
     matter; everything else stands for itself. With slashes it names folders too.
@@ -123,20 +123,31 @@ def _draw(console: Console, found: PlateIndex) -> None:
 
 
 def _list_problems(console: Console, found: PlateIndex) -> None:
+    """List what is wrong: one line for each kind and well, the worst first; copies by which nothing is lost last."""
     from collections import Counter
 
     from rich.table import Table
+
+    from hcs_lib.core.addresses import parse_well
 
     if not found.problems:
         console.print("no problems")
         return
     kinds = Counter(problem.kind for problem in found.problems)
-    table = Table("kind", "well", "site", "file", "message", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for problem in sorted(found.problems, key=lambda problem: problem.kind)[:_SHOWN]:
-        site = "" if problem.site is None else str(problem.site)
-        table.add_row(problem.kind, problem.well or "", site, problem.file or "", problem.message)
+    groups: dict[tuple[bool, str, str], list[PlaneProblem]] = {}
+    for problem in found.problems:
+        groups.setdefault((problem.copy_of is not None, problem.kind, problem.well or ""), []).append(problem)
+    order = sorted(groups, key=lambda key: (key[0], key[1], parse_well(key[2]) if key[2] else (-1, -1)))
+    table = Table("kind", "well", "planes", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("the first of them", overflow="fold")
+    for key in order[:_SHOWN]:
+        first = groups[key][0]
+        site = "" if first.site is None else f"site {first.site}, channel {first.channel}: "
+        count = str(len(groups[key])) if first.well else ""
+        file = f"{first.file}: " if first.file else ""
+        table.add_row(first.kind, first.well or "", count, f"{site}{file}{first.message}")
     console.print()
     console.print(f"{len(found.problems)} problems: " + ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items())))
     console.print(table)
-    if len(found.problems) > _SHOWN:
-        console.print(f"… and {len(found.problems) - _SHOWN} more, all of them in the index (--output, --json).")
+    if len(order) > _SHOWN:
+        console.print(f"… and {len(order) - _SHOWN} more lines; all problems are in the index (--output, --json).")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 
+from hcs_lib.core.errors import DataError
 from hcs_lib.plates.consensus import IndexedPage
 from hcs_lib.plates.formats import PlaneFile
 from hcs_lib.plates.index import Channel, Plane, PlaneProblem, frames_of
 from hcs_lib.plates.listing import ListedFile
+from hcs_lib.plates.reading import read_plane
 
 
 def split_repeated(files: Iterable[PlaneFile]) -> tuple[list[PlaneFile], list[PlaneProblem]]:
@@ -56,27 +60,35 @@ def keep_majority(pages: list[IndexedPage]) -> tuple[list[IndexedPage], list[Pla
     return pages, problems
 
 
-def drop_copies(pages: list[IndexedPage]) -> tuple[list[IndexedPage], list[PlaneProblem]]:
-    """Keep one of the planes of a stack that were taken at one height and time: copies which an export made."""
-    first: dict[tuple[object, ...], Plane] = {}
-    copies: dict[str, list[Plane]] = {}
-    kept: list[IndexedPage] = []
-    for indexed in pages:
-        plane, said = indexed.plane, indexed.page.metadata
-        taken = (said.z_um, said.acquired) if said and said.acquired and said.z_um is not None else (plane.z, None)
-        if first.setdefault((plane.well, plane.site, plane.channel, plane.t, *taken), plane) is plane:
-            kept.append(indexed)
-        else:
-            copies.setdefault(plane.channel, []).append(plane)
-    problems = [
-        PlaneProblem(
-            kind="repeated", channel=channel, file=planes[0].file,
-            message=f"{len(planes)} file(s) of channel {channel} are copies of planes of a lower z, of the same height"
-            " and time; not used. This is the first.",
-        )
-        for channel, planes in copies.items()
-    ]  # fmt: skip
-    return kept, problems
+def drop_copies(folder: Path, pages: list[IndexedPage]) -> tuple[list[IndexedPage], list[PlaneProblem]]:
+    """Keep the first of the planes of a stack that were taken at one height and time: the others are copies.
+
+    An export repeats a channel that was taken once at every z-step of the others: such a stack would count one
+    image several times. That the pixels are the same is looked at in the first such stack of each channel.
+    """
+    moments: dict[tuple[object, ...], list[Plane]] = {}
+    for plane, page in pages:
+        said = page.metadata
+        if said and said.acquired and said.z_um is not None:
+            stack = (plane.well, plane.site, plane.channel, plane.t)
+            moments.setdefault((*stack, said.z_um, said.acquired), []).append(plane)
+    repeated: dict[str, bool] = {}
+    copies: dict[Plane, PlaneProblem] = {}
+    for first, *others in moments.values():
+        if others and first.channel not in repeated:
+            repeated[first.channel] = len({_digest(folder, plane) for plane in (first, *others)}) == 1
+        for plane in others if repeated.get(first.channel) else ():
+            message = f"the same image as z {first.z}, taken once and exported again; not used."
+            copies[plane] = PlaneProblem.at("repeated", plane, message, copy_of=first.file)
+    return [indexed for indexed in pages if indexed.plane not in copies], list(copies.values())
+
+
+def _digest(folder: Path, plane: Plane) -> str:
+    try:
+        return hashlib.sha256(read_plane(folder, plane.file, plane.page).tobytes()).hexdigest()
+    except DataError:
+        # Its header is sound and its pixels are not: execution will say so.
+        return f"{plane.file}#{plane.page}"
 
 
 def holes(

@@ -86,7 +86,10 @@ class Addressed(Protocol):
 
 
 class PlaneProblem(Frozen):
-    """A plane that is absent or broken. Fields that are unknown are None."""
+    """A plane that is absent or broken. Fields that are unknown are None.
+
+    `copy_of` names the file whose plane a repeated one is a copy of: then nothing is lost.
+    """
 
     kind: ProblemKind
     well: str | None = None
@@ -96,12 +99,13 @@ class PlaneProblem(Frozen):
     t: int | None = None
     file: str | None = None
     message: str
+    copy_of: str | None = None
 
     @classmethod
-    def at(cls, kind: ProblemKind, plane: Addressed, message: str) -> PlaneProblem:
+    def at(cls, kind: ProblemKind, plane: Addressed, message: str, copy_of: str | None = None) -> PlaneProblem:
         """Return a problem of a plane, at its address."""
         return cls(kind=kind, well=plane.well, site=plane.site, channel=plane.channel, z=plane.z, t=plane.t,
-                   file=plane.file, message=message)  # fmt: skip
+                   file=plane.file, message=message, copy_of=copy_of)  # fmt: skip
 
 
 class StagePosition(Frozen):
@@ -124,7 +128,7 @@ def frames_of(planes: Iterable[Plane], problems: Iterable[PlaneProblem], zs: Seq
     """
     found: dict[str, set[tuple[int, int]]] = {}
     vague: set[tuple[str, int]] = set()
-    everything: list[Plane | PlaneProblem] = [*planes, *problems]
+    everything: list[Plane | PlaneProblem] = [*planes, *(problem for problem in problems if not problem.copy_of)]
     for at in everything:
         if at.channel is None or at.t is None:
             continue
@@ -183,10 +187,10 @@ class PlateIndex(Frozen):
 
     @cached_property
     def problems_by_well(self) -> dict[str, tuple[PlaneProblem, ...]]:
-        """Problems of each well; those of no known well are left out."""
+        """Problems of each well by which something is lost; those of no known well are left out."""
         grouped: dict[str, list[PlaneProblem]] = {well: [] for well in self.wells}
         for problem in self.problems:
-            if problem.well in grouped:
+            if problem.well in grouped and not problem.copy_of:
                 grouped[problem.well].append(problem)
         return {well: tuple(problems) for well, problems in grouped.items()}
 

@@ -1,4 +1,4 @@
-"""From a plate's folder to its index: names, headers, and what is missing. No pixel is read."""
+"""From a plate's folder to its index: names, headers, and what is missing. No pixel is read but to tell copies."""
 
 from __future__ import annotations
 
@@ -79,14 +79,16 @@ def index_plate(
     problems += found
     pages, found = checks.keep_majority(pages)
     problems += found
-    pages, found = checks.drop_copies(pages)
+    pages, found = checks.drop_copies(folder, pages)
     problems += found
     shape = pages[0].page.shape if pages else located.facts.shape
     dtype = pages[0].page.dtype if pages else located.facts.dtype
     if shape is None or dtype is None:
         raise UserError(_no_plane(folder, problems))
     facts = [consensus.Said(plane, page.metadata) for plane, page in pages if page.metadata]
-    facts += [consensus.Said(file, file.metadata) for file in single if file.metadata and file.file not in entries]
+    # Of files that are absent or broken their record tells something too.
+    opened = {plane.file for plane, _ in pages}
+    facts += [consensus.Said(file, file.metadata) for file in single if file.metadata and file.file not in opened]
     errors = [problem for problem in located.problems if problem.kind == "error_record"]
     addressed: list[PlaneFile | PlaneProblem] = [*located.planes, *errors]
     ids = [file.channel for file in located.planes] + [p.channel for p in errors if p.channel is not None]
@@ -209,7 +211,7 @@ def _pages_of(file: PlaneFile, pages: tuple[Page, ...]) -> tuple[Page, ...] | Pl
     if file.page is not None:
         chosen = tuple(page for page in pages if page.number == file.page)
         if chosen and chosen[0].fault:
-            return PlaneError("missing", chosen[0].fault)
+            return chosen[0].fault
         return chosen or PlaneError("inconsistent", f"the file has no page {file.page}, which its metadata name.")
     if file.z is not None and len(pages) > 1:
         return PlaneError("inconsistent", f"the file has {len(pages)} pages though its name gives z; expected one.")

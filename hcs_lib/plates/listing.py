@@ -55,7 +55,7 @@ def list_files(folder: Path) -> dict[str, ListedFile]:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         pending.append((entry.path, f"{prefix}{entry.name}/"))
-                    elif not entry.is_dir():
+                    elif not _leads_to_folder(entry):
                         found[prefix + entry.name] = _stat(entry)
         except OSError as error:
             raise UserError(Problem(path, f"the folder cannot be listed: {error.strerror}.")) from None
@@ -93,6 +93,13 @@ def stat_path(path: Path) -> ListedFile:
 def _sum(stats: Iterable[ListedFile]) -> ListedFile | None:
     found = list(stats)
     return ListedFile(sum(size for size, _ in found), max(time for _, time in found)) if found else None
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _stat(entry: os.DirEntry[str]) -> ListedFile:

@@ -40,8 +40,9 @@ def locate(folder: Path, files: Sequence[str], *, plate: str, format: str, patte
     """
     name, found = _detect(folder, files, format, pattern)
     if not found.planes:
-        unread = [Problem(problem.file or "", problem.message) for _, problem in found.problems]
-        raise UserError([_nothing(folder, files, name, pattern), *unread[:4]])
+        hint = "Copy it again from the microscope, or give a pattern for the names of the images."
+        unread = [Problem(problem.file or "", problem.message, hint) for _, problem in found.problems]
+        raise UserError(unread[0] if unread else _nothing(folder, files, name, pattern))
     planes = _choose(folder, found.planes, plate)
     roots = {plane.root for plane in planes}
     folders = {parent_of(plane.file) for plane in planes}

@@ -36,13 +36,13 @@ class PlaneError(Exception):
 
 
 class Page(NamedTuple):
-    """One plane of a file: page number, (rows, columns), dtype, what its description says, and why it is not whole."""
+    """One plane of a file: page number, (rows, columns), dtype, what its file says of it, and what is wrong with it."""
 
     number: int
     shape: tuple[int, int]
     dtype: str
     metadata: PlaneMetadata | None
-    fault: str | None = None
+    fault: PlaneError | None = None
 
 
 def read_pages(path: Path) -> tuple[Page, ...]:

@@ -55,15 +55,31 @@ def test_the_plate_is_drawn_and_its_problems_listed(plate):
     ]
     assert lines[5:9] == ["     1  2  3  4", "  A  !  ·  ·  ·", "  B  ·  ·  ·  ·", "  C  ·  ·  ·  ●"]
     assert "1 problems: 1 missing" in done.stdout
-    assert re.search(r"missing\s+A01\s+1\s+no file for site 1, channel 2", done.stdout)
+    assert re.search(r"missing\s+A01\s+1\s+site 1, channel 2: no file for site 1, channel 2", done.stdout)
 
 
-def test_many_problems_are_counted(plate):
-    for site in range(2, 32):
-        (plate / f"A1-{site + 1}.tif").write_bytes(b"")
+def test_many_problems_are_counted_by_kind_and_well(plate):
+    for column in range(2, 32):
+        (plate / f"A{column}-1.tif").write_bytes(b"")
     done = run(plate, "--pattern", "{well}-{channel}.tif")
     assert "60 problems: 30 empty, 30 missing" in done.stdout
-    assert "… and 40 more, all of them in the index (--output, --json)." in done.stdout
+    assert re.search(r"empty\s+A02\s+1\s+site 1, channel 1: A2-1.tif: the file has no bytes", done.stdout)
+    assert "… and 40 more lines; all problems are in the index (--output, --json)." in done.stdout
+
+
+def test_copies_are_told_and_lose_nothing(shared_data):
+    done = run(shared_data / "imagexpress-exported")
+    assert "  B  ·  ●  ●" in done.stdout.splitlines()
+    assert "24 problems: 24 repeated" in done.stdout
+    assert re.search(r"repeated\s+B02\s+12\s", done.stdout)
+
+
+def test_a_damaged_index_file_is_one_line(plate):
+    (plate / "MeasurementData.mlf").write_text("<bts:MeasurementData")
+    done = run(plate)
+    assert done.exception.exit_code == 2
+    assert str(done.exception).startswith("MeasurementData.mlf: it is no sound XML: ")
+    assert len(str(done.exception).splitlines()) == 1
 
 
 def test_the_index_is_written(plate, tmp_path):

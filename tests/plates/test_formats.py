@@ -41,7 +41,7 @@ REAL = {
         "channels": [
             ("1", "DAPI", 452, None), ("2", "FITC", 520, None), ("3", "Texas Red", 624, None), ("4", "Cy5", 692, None),
         ],
-        "problems": {"repeated": 3},
+        "problems": {"repeated": 24},
     },
     "imagexpress-database": {
         "format": "imagexpress",
@@ -109,7 +109,7 @@ REAL = {
         "spacing": None,
         "grid": (1, 1),
         "channels": [("1", "1", None, None)],
-        "problems": {"missing": 1},
+        "problems": {"inconsistent": 1, "missing": 1},
     },
     "omezarr-hcs-04": {
         "format": "ome-zarr",

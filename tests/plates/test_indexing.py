@@ -13,6 +13,8 @@ from hcs_lib.core.canonical import canonical_json
 from hcs_lib.core.errors import UserError
 from hcs_lib.plates.index import PlateIndex
 from hcs_lib.plates.indexing import index_plate, snapshot
+from hcs_lib.plates.metadata import PlaneMetadata
+from hcs_lib.plates.metaseries import write_metaseries
 
 PATTERN = "{well}_s{site}_w{channel}.tif"
 IMAGE = np.arange(48, dtype=np.uint16).reshape(6, 8)
@@ -321,6 +323,22 @@ class TestWhichPlate:
             index_plate(tmp_path, plate="other")
 
 
+@pytest.mark.parametrize(("last", "kept"), [(0, [1]), (1, [1, 2, 3])])
+def test_planes_of_one_height_and_time_are_copies_only_where_their_pixels_are_the_same(tmp_path, last, kept):
+    said = PlaneMetadata(1.0, 0.0, 0.0, 5.0, "DNA", 450.0)
+    text = write_metaseries(said, IMAGE.shape, "").replace(
+        "</PlaneInfo>", '<prop id="acquisition-time-local" type="time" value="20260102 03:04:05.678"/></PlaneInfo>'
+    )
+    for z, image in ((1, IMAGE), (2, IMAGE), (3, IMAGE + last)):
+        (tmp_path / f"ZStep_{z}").mkdir()
+        tifffile.imwrite(tmp_path / f"ZStep_{z}" / "p_A01_s1_w1.tif", image, description=text, metadata=None)
+    found = index(tmp_path, pattern=None)
+    assert [plane.z for plane in found.planes] == kept
+    assert [(problem.kind, problem.well, problem.z, problem.copy_of) for problem in found.problems] == [
+        ("repeated", "A01", z, found.planes[0].file) for z in {1, 2, 3} - set(kept)
+    ]
+
+
 class TestNoPlate:
     def test_a_pattern_that_matches_nothing(self, plate):
         with pytest.raises(UserError) as error:
@@ -385,6 +403,11 @@ class TestSnapshot:
     def test_it_is_the_same_for_the_same_files(self, plate):
         assert snapshot(plate) == snapshot(plate)
 
+    def test_links_in_a_circle_do_not_stop_it(self, plate):
+        (plate / "self").symlink_to("self")
+        (plate / "above").symlink_to("..")
+        assert len(index(plate).planes) == 8
+
     def test_a_dead_link_does_not_stop_it(self, plate):
         (plate / "dead").symlink_to("nowhere")
         assert snapshot(plate)
@@ -410,11 +433,14 @@ class TestRealPlates:
     def test_imagexpress_exported(self, shared_data):
         found = index_plate(shared_data / "imagexpress-exported", plate="p")
         assert (found.format, len(found.planes)) == ("imagexpress", 24)
-        assert [(p.kind, p.channel) for p in found.problems] == [
-            ("repeated", "2"),
-            ("repeated", "3"),
-            ("repeated", "4"),
-        ]
+        assert {(problem.kind, problem.channel, problem.z) for problem in found.problems} == {
+            ("repeated", channel, z) for channel in "234" for z in (2, 3)
+        }
+        assert len(found.problems) == 24
+        for problem in found.problems:
+            assert problem.copy_of == problem.file.replace(f"ZStep_{problem.z}", "ZStep_1")
+        assert set(found.problems_by_well.values()) == {()}
+        assert found.frames == {"1": {(1, 1), (2, 1), (3, 1)}} | {channel: {(1, 1)} for channel in "234"}
         assert not [plane for plane in found.planes if "ZStep_0" in plane.file]
         assert (found.wells, found.sites, found.z, found.t) == (("B02", "B03"), (1, 2), (1, 2, 3), (1,))
         assert [channel.name for channel in found.channels] == ["DAPI", "FITC", "Texas Red", "Cy5"]

@@ -11,9 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hcs_lib.compiler.compile import compile_plate
+from hcs_lib.contexts.receipts import Receipt
 from hcs_lib.core.errors import DataError, UserError
+from hcs_lib.execution.execute import execute_manifest
+from hcs_lib.pipeline.settings import load_settings
 from hcs_lib.plates.indexing import index_plate
 from hcs_lib.plates.reading import read_plane
+from hcs_lib.storage.images import read_image
 
 spec = importlib.util.spec_from_file_location("layouts", Path(__file__).with_name("layouts.py"))
 layouts = importlib.util.module_from_spec(spec)
@@ -86,8 +91,79 @@ def test_an_absent_file_is_told_by_name(plate):
     if (plate / gone.file).is_dir():
         assert path.relative_to(plate / gone.file).as_posix() in found.problems[0].message
         plane = next(plane for plane in whole.planes if plane.address in lost)
-        with pytest.raises(DataError, match="is not there or empty"):
+        with pytest.raises(DataError, match="is not there, and would read as black"):
             read_plane(plate, plane.file, plane.page)
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "unreadable"])
+def test_a_damaged_file_is_told_and_what_is_recorded_holds(plate, how):
+    whole = index(plate)
+    gone = next(plane for plane in whole.planes if plane.well == "C03").file
+    if (plate / gone).is_dir():
+        pytest.skip("test_zarr_arrays.py damages chunks")
+    data = (plate / gone).read_bytes()
+    (plate / gone).write_bytes({"truncated": data[:-1], "empty": b"", "unreadable": b"no image"}[how])
+    found = index(plate)
+    lost = {plane.address for plane in whole.planes if plane.file == gone}
+    assert {(p.kind, p.file, p.well, p.site, p.channel, p.z, p.t) for p in found.problems} == {
+        (how, gone, *address) for address in lost
+    }
+    assert {plane.address for plane in found.planes} == {plane.address for plane in whole.planes} - lost
+    assert (found.positions, found.grid, found.z_spacing_um) == (whole.positions, whole.grid, whole.z_spacing_um)
+
+
+PIPELINE = """
+name: layouts
+steps:
+  - name: projection
+    stack: z
+    func: {call: hcs.project, args: {method: max}}
+    keep: true
+"""
+
+
+@pytest.fixture
+def executed(plate, tmp_path):
+    """Return how to run a pipeline over the plate: folder of results, and the receipts by well."""
+    (tmp_path / "plates.tsv").write_text(f"plate\tpath\np\t{plate}\n")
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
+    values = {"plates": "plates.tsv", "pipeline": "pipeline.yaml"}
+    settings = load_settings(values, tmp_path, "config.yaml")
+    index(plate).save(tmp_path / "results/p/index.json")
+    compile_plate(settings.plates[0], settings, tmp_path / "results")
+
+    def run():
+        for manifest in (tmp_path / "results/p/manifests").glob("*/*.json"):
+            execute_manifest(manifest)
+        receipts = (tmp_path / "results/p/receipts").glob("*/*.json")
+        found = [Receipt.model_validate_json(path.read_bytes()) for path in receipts]
+        return tmp_path / "results/p", {receipt.well: receipt for receipt in found}
+
+    return run
+
+
+def test_results_of_every_layout_are_the_same(executed, layout):
+    results, receipts = executed()
+    assert {(well, receipt.status, len(receipt.planes)) for well, receipt in receipts.items()} == {
+        ("B02", "done", 8), ("C03", "done", 8),
+    }  # fmt: skip
+    stacks = {}
+    for well, site, channel, _, pixels in layouts.planes():
+        stacks.setdefault((well, site), {}).setdefault(channel, []).append(pixels)
+    first = 0 if layout == "imagexpress-hcsai" else 1
+    for (well, site), stack in stacks.items():
+        found = read_image(results / f"p.zarr/{well[0]}/{well[1:]}/{site + first - 1}")
+        np.testing.assert_array_equal(found.squeeze(), [np.max(planes, axis=0) for planes in stack.values()])
+
+
+def test_a_plane_that_changed_after_it_was_indexed_is_not_read(executed, plate):
+    path = plate / next(plane for plane in index(plate).planes if plane.well == "C03").file
+    if path.is_dir():
+        path = max(file for file in path.rglob("*") if file.name[0] != "." and file.suffix != ".json")
+    path.write_bytes(path.read_bytes() + b" ")
+    _, receipts = executed()
+    assert {well: receipt.status for well, receipt in receipts.items()} == {"B02": "done", "C03": "failed"}
+    assert "The file changed after the plate was indexed" in receipts["C03"].reason
 
 
 def test_only_what_changed_is_opened_again(plate, tmp_path, monkeypatch):
@@ -140,8 +216,9 @@ def test_index_files_that_are_no_such_thing(plate, layout, text):
     for path in metadata_of(plate):
         path.write_text(text, encoding="latin-1")
     if layout.startswith(NAMELESS):
-        with pytest.raises(UserError, match="no plate of a known format"):
+        with pytest.raises(UserError, match=r"no plate of a known format|Copy it again") as error:
             index(plate)
+        assert len(str(error.value).splitlines()) == 1
     else:
         assert len(index(plate).planes) == 16
 

@@ -61,6 +61,7 @@ def find(folder: Path, files: Sequence[str]) -> Found:
                 found.append(record)
             else:
                 odd.append(record)
+        odd += _contradictions(found)
         last = max((plane.t for plane in found), default=0)
         if measurement.time_points and 0 < last < measurement.time_points:
             message = f"stopped: {measurement.time_points} time points were asked for, {last} are recorded."
@@ -127,6 +128,16 @@ def _records(
         )
         metadata = merge(own, channels.get(str(channel)))
         yield PlaneFile(path, place, None, well, site, str(channel), z, t, metadata=metadata)
+
+
+def _contradictions(planes: Sequence[PlaneFile]) -> Iterator[PlaneProblem]:
+    """Tell the images whose names say another address than their records, which are what is used."""
+    odd = [plane for plane in planes if (named := name_plane(plane.file)) and named[3:8] != plane[3:8]]
+    if odd:
+        message = (
+            f"{len(odd)} name(s) and records differ in well, field, channel, z or time point: the records count."
+        )
+        yield PlaneProblem(kind="inconsistent", file=odd[0].file, message=f"{message} This is the first.")
 
 
 def _measurement(folder: Path, place: str, files: Sequence[str]) -> tuple[_Measurement, list[PlaneProblem]]:

@@ -17,7 +17,7 @@ _LARGEST = {"XWells": 48, "YWells": 32, "XSites": 100, "YSites": 100, "NWaveleng
 
 
 class Settings(NamedTuple):
-    """What an `.HTD` asks for: channel names by id, wells, time points, and the grid of a well's sites."""
+    """What an `.HTD` asks for: channels by id with their names, wells, time points, and the grid of a well's sites."""
 
     file: str
     channels: Mapping[str, str]
@@ -26,8 +26,15 @@ class Settings(NamedTuple):
     facts: PlateFacts
 
     def compare(self, planes: Iterable[PlaneFile]) -> Iterator[PlaneProblem]:
-        """Tell the wells and time points that were asked for and of which there is no file."""
+        """Tell the wells, sites, channels and time points that were asked for and of which there is no file."""
         found = list(planes)
+        rows, columns = self.facts.grid or (0, 0)
+        for site in sorted(set(range(1, rows * columns + 1)) - {plane.site for plane in found}):
+            message = f"{self.file} asks for site {site}; no well has a file of it."
+            yield PlaneProblem(kind="missing", site=site, message=message)
+        for channel in sorted(self.channels.keys() - {plane.channel for plane in found}):
+            message = f"{self.file} asks for channel {channel} ({self.channels[channel]}); it has no file."
+            yield PlaneProblem(kind="missing", channel=channel, message=message)
         wells, last = {plane.well for plane in found}, max((plane.t for plane in found), default=0)
         for well in self.wells:
             if well not in wells:
@@ -63,6 +70,8 @@ def read(path: Path, file: str) -> Settings:
         return [value.upper() == "TRUE" for value in said.get(key, [])[:columns]]
 
     columns, rows_of_sites = count("XSites", 1), count("YSites", 1)
+    if chosen("Sites", 1) == [False]:
+        columns = rows_of_sites = 1
     full = all(all(chosen(f"SiteSelection{row + 1}", columns)) for row in range(rows_of_sites))
     wells = [
         well_name(Well(row, column))

@@ -2,7 +2,7 @@
 
 Files lie in the plate's folder or in `TimePoint_{t}/ZStep_{z}` below it. Site, channel, UUID and both folders
 are optional. `ZStep_0`, or a file above the `ZStep` folders, is the projection of a stack: it is taken for a
-plane only where its own stack is not there. An `.HTD` beside them tells what was asked of the microscope.
+plane only where its channel has no stack on the plate. An `.HTD` beside them tells what was asked of the microscope.
 """
 
 from __future__ import annotations
@@ -87,8 +87,11 @@ def _name_planes(files: Sequence[str]) -> tuple[list[PlaneFile], frozenset[str]]
         root, t, z = _folders(file.split("/")[:-1])
         site, channel = int(match["site"] or 1), channel_id(match["channel"] or "1")
         planes.append(PlaneFile(file, root, match["plate"], well, site, channel, z, t))
-    stacks = {_image(plane) for plane in planes if plane.z}
-    projections = {plane.file for plane in planes if not plane.z and _image(plane) in stacks}
+    # By channel of the plate: where one stack is lost, its projection must not stand for a plane of it.
+    stacked = {(plane.root, plane.plate, plane.channel) for plane in planes if plane.z}
+    projections = {
+        plane.file for plane in planes if not plane.z and (plane.root, plane.plate, plane.channel) in stacked
+    }
     return [plane for plane in planes if plane.file not in projections], frozenset(others | projections)
 
 
@@ -102,7 +105,3 @@ def _folders(parts: Sequence[str]) -> tuple[str, int, int | None]:
         elif match := _Z_STEP.fullmatch(part):
             z, root = int(match[1]), position
     return "/".join(parts[:root]) or ".", t, z
-
-
-def _image(plane: PlaneFile) -> tuple[str, str | None, str, int, str, int]:
-    return plane.root, plane.plate, plane.well, plane.site, plane.channel, plane.t

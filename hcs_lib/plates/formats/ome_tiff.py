@@ -7,6 +7,7 @@ count from 1. OME's stage positions have no stated direction; they are taken as 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -62,18 +63,26 @@ class _Image:
                     place, at[axis] = divmod(place, self.sizes[axis])
                 yield (at["C"], at["Z"], at["T"]), (path, ifd + page)
 
-    def metadata(self, c: int, z: int, t: int) -> PlaneMetadata:
+    def unnamed(self) -> list[tuple[int, int, int]]:
+        """Return the planes (c, z, t) for which no file is named."""
+        channels, zs, ts = (range(self.sizes[axis]) for axis in "CZT")
+        return [at for at in product(channels, zs, ts) if at not in self.pages]
+
+    def metadata(self, c: int, z: int, t: int, sample: Element) -> PlaneMetadata:
+        """Return what the XML says of a plane; where it lies, else by the sample of its well."""
         x, y = self._length(self.pixels, "PhysicalSizeX"), self._length(self.pixels, "PhysicalSizeY")
         depth = self._length(self.pixels, "PhysicalSizeZ")
         plane = self.planes.get((c, z, t))
         own = Element("Plane") if plane is None else plane
         channel = self.channels[c] if c < len(self.channels) else Element("Channel")
         z_um = self._length(own, "PositionZ")
+        places = [(self._length(of, "PositionX"), self._length(of, "PositionY")) for of in (own, sample)]
+        x_um, y_um = next((place for place in places if None not in place), (None, None))
         colour = number(channel.get("Color"))
         return PlaneMetadata(
             pixel_size_um=x if x and y and x > 0 and abs(x - y) <= 0.01 * x else None,
-            x_um=self._length(own, "PositionX"),
-            y_um=self._length(own, "PositionY"),
+            x_um=x_um,
+            y_um=y_um,
             z_um=round(z * depth, 9) if z_um is None and depth else z_um,
             channel=channel.get("Name") or channel.get("Fluor") or None,
             wavelength_nm=number(channel.get("EmissionWavelength")),
@@ -82,6 +91,7 @@ class _Image:
 
     @staticmethod
     def _length(element: Element, key: str) -> float | None:
+        # Writers that leave out the unit of a position mean micrometres; "reference frame" has no length.
         value, unit = number(element.get(key)), element.get(f"{key}Unit", "µm")
         return None if value is None or unit not in _MICROMETRES else value * _MICROMETRES[unit]
 
@@ -90,6 +100,7 @@ def find(folder: Path, files: Sequence[str]) -> Found:
     """Find the planes of plates of OME-TIFF, as the OME-XML of the first file of each folder that has one says."""
     planes: list[PlaneFile] = []
     problems: list[tuple[str, PlaneProblem]] = []
+    lost: list[tuple[str, PlaneProblem]] = []
     roots: set[str] = set()
     companions = [file for file in files if file.lower().endswith(".companion.ome")]
     tiffs = [file for file in files if file.lower().endswith((".ome.tif", ".ome.tiff", ".ome.tf8", ".ome.btf"))]
@@ -104,15 +115,29 @@ def find(folder: Path, files: Sequence[str]) -> Found:
         except VendorFileError as error:
             problems.append((root, PlaneProblem(kind="unreadable", file=file, message=str(error))))
             continue
-        if found:
+        named = [item for item in found if isinstance(item, PlaneFile)]
+        lost += [(root, item) for item in found if isinstance(item, PlaneProblem)]
+        if named:
             roots.add(root)
-            described.update(plane.file for plane in found)
-            planes += found
+            described.update(plane.file for plane in named)
+            planes += named
     # The XML of a set of files stands in each of them.
     once = {
         (plane.file, plane.page, plane.well, plane.site, plane.channel, plane.z, plane.t): plane for plane in planes
     }
+    # Of a set of files, each may know its own images alone; what a damaged one holds another may name.
+    there = {(plane.root, plane.well, plane.site, *at) for plane in planes for at in ((None,), _place(plane))}
+    problems = [(root, problem) for root, problem in problems if problem.file not in described]
+    problems += [
+        (root, problem)
+        for root, problem in dict.fromkeys(lost)
+        if (root, problem.well, problem.site, *(_place(problem) if problem.channel else (None,))) not in there
+    ]
     return Found(tuple(once.values()), problems=tuple(problems), recorded=frozenset(roots))
+
+
+def _place(of: PlaneFile | PlaneProblem) -> tuple[str | None, int | None, int | None]:
+    return of.channel, of.z, of.t
 
 
 def _description(path: Path) -> bytes:
@@ -127,7 +152,8 @@ def _description(path: Path) -> bytes:
     return text.encode()
 
 
-def _planes(xml: Element, file: str, root: str) -> Iterator[PlaneFile]:
+def _planes(xml: Element, file: str, root: str) -> Iterator[PlaneFile | PlaneProblem]:
+    """Yield the planes of every well, and those for which no file is named."""
     if xml.tag != "OME":
         raise VendorFileError("its XML is not that of OME.")
     uuids = {(uuid.text or "").strip(): uuid.get("FileName", "") for uuid in xml.iter("UUID") if uuid.get("FileName")}
@@ -141,7 +167,13 @@ def _planes(xml: Element, file: str, root: str) -> Iterator[PlaneFile]:
             reference = sample.find("ImageRef")
             element = None if reference is None else images.get(reference.get("ID"))
             if element is None:
+                message = f"{file} has no image of this site."
+                yield PlaneProblem(kind="missing", well=well, site=site, message=message)
                 continue
             image = _Image(element, file, uuids)
             for (c, z, t), (path, page) in image.pages.items():
-                yield PlaneFile(path, root, None, well, site, str(c + 1), z + 1, t + 1, page, image.metadata(c, z, t))
+                said = image.metadata(c, z, t, sample)
+                yield PlaneFile(path, root, None, well, site, str(c + 1), z + 1, t + 1, page, said)
+            for c, z, t in image.unnamed():
+                yield PlaneProblem(kind="missing", well=well, site=site, channel=str(c + 1), z=z + 1, t=t + 1,
+                                   message=f"{file} names no file for this plane.")  # fmt: skip

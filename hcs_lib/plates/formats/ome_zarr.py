@@ -44,12 +44,23 @@ def find(folder: Path, files: Sequence[str]) -> Found:
             continue
         if isinstance(plate, dict):
             roots.append(root)
-            for found in _wells(folder, root, plate):
-                if isinstance(found, PlaneFile):
-                    planes.append(found)
-                else:
-                    problems.append((root, found))
+            found = list(_wells(folder, root, plate))
+            planes += _unplaced([item for item in found if isinstance(item, PlaneFile)])
+            problems += [(root, item) for item in found if isinstance(item, PlaneProblem)]
     return Found(tuple(planes), problems=tuple(problems), recorded=frozenset(roots))
+
+
+def _unplaced(planes: list[PlaneFile]) -> list[PlaneFile]:
+    """Return planes without positions where all fields of a plate with several a well lie at one place.
+
+    So a writer says that it knows no positions.
+    """
+    places = {(plane.metadata.x_um, plane.metadata.y_um) for plane in planes if plane.metadata}
+    if len(places) != 1 or len({plane.site for plane in planes}) == 1:
+        return planes
+    return [
+        plane._replace(metadata=plane.metadata and plane.metadata._replace(x_um=None, y_um=None)) for plane in planes
+    ]
 
 
 def _attributes(folder: Path, group: str) -> dict[str, Any]:

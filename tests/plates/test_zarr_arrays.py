@@ -1,0 +1,164 @@
+"""Arrays as files of planes, and plates of them: chunks, shards, byte order, damage, transformations."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+from zarr.codecs import BloscCodec
+from zarr.storage import LocalStore
+
+from hcs_lib.core.errors import DataError
+from hcs_lib.plates.indexing import index_plate
+from hcs_lib.plates.listing import stat_path
+from hcs_lib.plates.reading import read_plane
+
+STACK = np.random.default_rng(2).integers(0, 65536, (2, 3, 40, 60), np.uint16)
+AXES = [{"name": "c"}, *({"name": name, "unit": "nanometer"} for name in "zyx")]
+
+
+@pytest.fixture
+def plate(tmp_path):
+    """Return how to write a plate of one well: images by path, each its array's options and its metadata."""
+
+    def write(images=(("0", {}, {}),)):
+        root = zarr.create_group(LocalStore(tmp_path / "p.zarr"))
+        root.attrs["ome"] = {"plate": {"name": "P", "wells": [{"path": "B/02"}]}}
+        well = root.create_group("B/02")
+        well.attrs["ome"] = {"well": {"images": [{"path": path} for path, _, _ in images]}}
+        for path, options, metadata in images:
+            image = well.create_group(path)
+            scale = {"type": "scale", "scale": [1, 2000, 500, 500]}
+            multiscale = {"axes": AXES, "datasets": [{"path": "0", "coordinateTransformations": [scale]}]} | metadata
+            image.attrs["ome"] = {"multiscales": [multiscale]}
+            values = {"chunks": (1, 2, 16, 60), "dtype": "uint16"} | options
+            image.create_array("0", shape=STACK.shape, **values)[...] = STACK
+        return tmp_path / "p.zarr"
+
+    return write
+
+
+def index(folder):
+    return index_plate(folder, plate="p")
+
+
+def told(found):
+    return [(problem.kind, problem.well, problem.site, problem.channel, problem.z) for problem in found.problems]
+
+
+def test_chunks_of_several_slices_and_parts_of_planes(plate):
+    folder = plate()
+    found = index(folder)
+    assert (found.pixel_size_um, found.z_spacing_um, found.problems, found.positions) == (0.5, 2.0, (), ())
+    for plane in found.planes:
+        np.testing.assert_array_equal(
+            read_plane(folder, plane.file, plane.page), STACK[int(plane.channel) - 1, plane.z - 1]
+        )
+    assert {plane.page for plane in found.planes} == set(range(6))
+
+
+def test_big_endian_pixels_and_shards(plate):
+    folder = plate([("0", {"dtype": ">u2", "shards": (1, 4, 48, 60)}, {})])
+    found = index(folder)
+    assert (found.dtype, len(found.planes)) == ("uint16", 6)
+    pixels = read_plane(folder, found.planes[4].file, found.planes[4].page)
+    assert pixels.dtype == np.uint16
+    assert pixels.dtype.isnative
+    np.testing.assert_array_equal(pixels, STACK[1, 1])
+
+
+@pytest.mark.parametrize("options", [{}, {"compressors": None}, {"shards": (1, 2, 48, 60)}])
+def test_a_deleted_chunk_is_never_read_as_zeros(plate, options):
+    folder = plate([("0", options, {})])
+    array = folder / "B/02/0/0"
+    chunks = sorted((array / "c/1/0").rglob("*"))
+    next(chunk for chunk in chunks if chunk.is_file()).unlink()
+    found = index(folder)
+    # A chunk holds two slices.
+    assert told(found) == [("missing", "B02", 0, "2", 1), ("missing", "B02", 0, "2", 2)]
+    with pytest.raises(DataError, match=r"B/02/0/0, page 3: chunk .* is not there"):
+        read_plane(folder, "B/02/0/0", 3)
+    np.testing.assert_array_equal(read_plane(folder, "B/02/0/0", 5), STACK[1, 2])
+
+
+@pytest.mark.parametrize("compressor", [None, BloscCodec(cname="zstd")])
+@pytest.mark.parametrize("how", ["truncated", "empty", "unreadable"])
+def test_a_chunk_whose_encoding_tells_its_length(plate, compressor, how):
+    folder = plate([("0", {"compressors": compressor}, {})])
+    chunk = folder / "B/02/0/0/c/0/1/2/0"
+    chunk.write_bytes({"truncated": chunk.read_bytes()[:-1], "empty": b"", "unreadable": b"no image"}[how])
+    kind = "truncated" if how == "unreadable" and compressor is None else how
+    assert told(index(folder)) == [(kind, "B02", 0, "1", 3)]
+
+
+def test_fields_that_all_lie_at_one_place_have_no_position(plate):
+    origin = {"coordinateTransformations": [{"type": "translation", "translation": [0, 0, 0, 0]}]}
+    assert index(plate([("1", {}, origin), ("2", {}, origin)])).positions == ()
+
+
+def test_damage_that_only_decoding_shows_is_an_error_of_reading(plate):
+    folder = plate()
+    chunk = folder / "B/02/0/0/c/0/1/2/0"
+    chunk.write_bytes(chunk.read_bytes()[:-9])
+    assert len(index(folder).planes) == 6
+    with pytest.raises(DataError, match="a chunk is cut short or damaged") as error:
+        read_plane(folder, "B/02/0/0", 2)
+    assert error.value.kind == "bad_plane"
+
+
+def test_any_change_of_a_chunk_changes_the_fingerprint(plate):
+    folder = plate()
+    array = folder / "B/02/0/0"
+    first = index(folder).planes[0]
+    assert (first.size, first.mtime_ns) == stat_path(array)
+    assert first.size == sum(path.stat().st_size for path in array.rglob("*") if path.is_file())
+    chunk = array / "c/1/1/2/0"
+    chunk.write_bytes(chunk.read_bytes())
+    second = index(folder).planes[0]
+    assert (second.size, second.mtime_ns > first.mtime_ns) == (first.size, True)
+    chunk.unlink()
+    assert index(folder).planes[0].size < first.size
+
+
+def test_hidden_metadata_of_zarr_2_are_part_of_the_fingerprint(shared_data, tmp_path):
+    folder = shutil.copytree(shared_data / "omezarr-hcs-04", tmp_path / "p")
+    before = index(folder).planes[0]
+    array = folder / before.file
+    (array / ".zarray").chmod(0o600)
+    (array / ".zarray").write_text((array / ".zarray").read_text() + " ")
+    assert index(folder).planes[0].size == before.size + 1
+
+
+def test_a_sites_name_is_its_path_where_that_is_a_number(plate):
+    assert index(plate([("7", {}, {}), ("3", {}, {})])).sites == (3, 7)
+
+
+def test_other_paths_are_counted(plate):
+    found = index(plate([("left", {}, {}), ("right", {}, {})]))
+    assert [(plane.site, plane.file) for plane in found.planes if plane.page == 0] == [
+        (1, "B/02/left/0"), (2, "B/02/right/0"),
+    ]  # fmt: skip
+
+
+def test_transformations_of_image_and_level_come_together(plate):
+    whole = [{"type": "scale", "scale": [1, 1, 2, 2]}, {"type": "translation", "translation": [0, 0, 5000, 1000]}]
+    found = index(plate([("0", {}, {"coordinateTransformations": whole})]))
+    assert (found.pixel_size_um, [(p.x_um, p.y_um) for p in found.positions]) == (1.0, [(1 + 29.5, 5 + 19.5)])
+
+
+@pytest.mark.parametrize("path", ["../../../outside", "/etc", "..\\..\\..\\outside"])
+def test_arrays_outside_the_plate_are_never_opened(plate, path):
+    folder = plate([("0", {}, {}), ("1", {}, {"datasets": [{"path": path}]})])
+    shutil.copytree(folder / "B/02/0/0", folder.parent / "outside")
+    found = index(folder)
+    assert {plane.site for plane in found.planes} == {0}
+    assert [(problem.kind, problem.site) for problem in found.problems] == [("unreadable", 1)]
+
+
+@pytest.mark.parametrize("shape", [[], [4], [2, 3, 0, 60], [2, 3, 40.5, 60], [10**9, 10**9, 4, 4], "x", None])
+def test_a_shape_that_cannot_be(plate, shape):
+    folder = plate([("0", {}, {}), ("1", {}, {})])
+    file = folder / "B/02/1/0/zarr.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"shape": shape}))
+    assert [(problem.kind, problem.site) for problem in index(folder).problems] == [("unreadable", 1)]
