@@ -204,14 +204,20 @@ def _validate_rows(context: DraftContext, plan: DraftStep) -> None:
 def _function_call(plan: DraftStep, call: DraftCall) -> FunctionCall:
     entry = call.entry
     assert entry is not None
-    stacked = plan.stack is not None
+    args = call.args
+    slice_by_slice = (
+        plan.stack is not None
+        and entry.contract is ProcessingContract.FLEXIBLE
+        and not sees_volume(entry, plan.stack, args, slice_by_slice=plan.source.model.slice_by_slice)
+    )
+    if slice_by_slice and entry.uncouple and not entry.uncouple.keys() & args.keys():
+        # One call for the whole stack, with arguments that were proved to keep its slices apart.
+        args, slice_by_slice = {**args, **entry.uncouple}, False
     return FunctionCall(
         call=entry.id,
-        args=call.args,
+        args=args,
         contract=entry.contract.name,
-        slice_by_slice=stacked
-        and entry.contract is ProcessingContract.FLEXIBLE
-        and not sees_volume(entry, plan.stack, call.args, slice_by_slice=plan.source.model.slice_by_slice),
+        slice_by_slice=slice_by_slice,
         memory_type=call.runs_on,
         dtypes=tuple(sorted(entry.dtypes)),
         returns=entry.returns,

@@ -118,6 +118,8 @@ ENTRIES = {
         entry("to_complex", Parameter("output"), dtypes={"uint16": "complex128"}),
         entry("windowed", Parameter("size", required=True, annotation="float | Sequence[float]")),
         entry("shapes", returns="table", dtypes=SAME),
+        entry("apart", Parameter("sigma", default=1), Parameter("axes"), accepts=(2, 3), coupling="mixes",
+              uncouple={"axes": [-2, -1]}),
         entry("cuda", memory_type="cupy"),
         entry("either", memory_type="torch"),
         entry("any", Parameter("options", kind="any")),

@@ -51,6 +51,27 @@ def test_what_a_stack_becomes(
     assert len(plan.output_domain.values(axis)) == values_left
 
 
+@pytest.mark.parametrize(
+    ("axis", "more", "args", "slice_by_slice"),
+    [
+        ("z", "", {"sigma": 2}, False),
+        ("z", "slice_by_slice: true", {"sigma": 2, "axes": (-2, -1)}, False),
+        ("site", "", {"sigma": 2, "axes": (-2, -1)}, False),
+    ],
+)
+def test_slices_are_kept_apart_by_arguments_where_some_are_known(
+    fake: SimpleNamespace, axis: str, more: str, args: dict[str, Any], slice_by_slice: bool
+) -> None:
+    text = stacked("{call: fake.apart, args: {sigma: 2}}", axis, f"keep: true\n    {more}")
+    (call,) = calls(fake, text, z=3)
+    assert (dict(call.args), call.slice_by_slice) == (args, slice_by_slice)
+
+
+def test_arguments_of_the_user_stay(fake: SimpleNamespace) -> None:
+    (call,) = calls(fake, stacked("{call: fake.apart, args: {axes: [1]}}", "site", "keep: true"), z=3)
+    assert (dict(call.args), call.slice_by_slice) == ({"axes": (1,)}, True)
+
+
 def test_slice_by_slice_where_the_step_says_so(fake: SimpleNamespace) -> None:
     text = stacked("fake.blur", "z", "keep: true\n    slice_by_slice: true")
     assert calls(fake, text, z=3)[0].slice_by_slice is True

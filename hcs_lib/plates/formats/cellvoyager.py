@@ -134,9 +134,7 @@ def _contradictions(planes: Sequence[PlaneFile]) -> Iterator[PlaneProblem]:
     """Tell the images whose names say another address than their records, which are what is used."""
     odd = [plane for plane in planes if (named := name_plane(plane.file)) and named[3:8] != plane[3:8]]
     if odd:
-        message = (
-            f"{len(odd)} name(s) and records differ in well, field, channel, z or time point: the records count."
-        )
+        message = f"{len(odd)} name(s) and records differ in well, field, channel, z or time point: the records count."
         yield PlaneProblem(kind="inconsistent", file=odd[0].file, message=f"{message} This is the first.")
 
 
