@@ -15,6 +15,7 @@ SOURCES = (
     "contexts",
     "core",
     "execution",
+    "plates/png.py",
     "plates/reading.py",
     "plates/tiff.py",
     "plates/zarr_arrays.py",

@@ -23,14 +23,14 @@ def read_headers(folder: Path, file: str) -> tuple[Page, ...]:
     MachineError
         Where the disk fails.
     """
-    from hcs_lib.plates.tiff import read_pages
+    from hcs_lib.plates import png, tiff
 
     path = folder / file
     if path.is_dir():
         from hcs_lib.plates.zarr_arrays import read_array_pages
 
         return read_array_pages(path)
-    return read_pages(path)
+    return png.read_pages(path) if path.suffix.lower() == ".png" else tiff.read_pages(path)
 
 
 def read_plane(folder: Path, file: str, page: int) -> np.ndarray[tuple[int, int], Any]:
@@ -50,7 +50,7 @@ def read_plane(folder: Path, file: str, page: int) -> np.ndarray[tuple[int, int]
     MachineError
         Where the disk fails.
     """
-    from hcs_lib.plates.tiff import PlaneError, read_pixels
+    from hcs_lib.plates import png, tiff
 
     path = folder / file
     try:
@@ -58,8 +58,8 @@ def read_plane(folder: Path, file: str, page: int) -> np.ndarray[tuple[int, int]
             from hcs_lib.plates.zarr_arrays import read_array_plane
 
             return read_array_plane(path, page)
-        return read_pixels(path, page)
-    except PlaneError as error:
+        return png.read_pixels(path, page) if path.suffix.lower() == ".png" else tiff.read_pixels(path, page)
+    except tiff.PlaneError as error:
         raise DataError(f"{file}, page {page}: {error}", kind="bad_plane") from None
 
 

@@ -142,7 +142,7 @@ def executed(plate, tmp_path):
     return run
 
 
-def test_results_of_every_layout_are_the_same(executed, layout):
+def test_results_of_every_layout_are_the_same(executed, layout, plate):
     results, receipts = executed()
     assert {(well, receipt.status, len(receipt.planes)) for well, receipt in receipts.items()} == {
         ("B02", "done", 8), ("C03", "done", 8),
@@ -154,6 +154,9 @@ def test_results_of_every_layout_are_the_same(executed, layout):
     for (well, site), stack in stacks.items():
         found = read_image(results / f"p.zarr/{well[0]}/{well[1:]}/{site + first - 1}")
         np.testing.assert_array_equal(found.squeeze(), [np.max(planes, axis=0) for planes in stack.values()])
+    # What we write is a plate that we read, at the same places.
+    ours = index(results / "p.zarr")
+    assert (ours.format, len(ours.planes), ours.problems, ours.positions) == ("ome-zarr", 8, (), index(plate).positions)
 
 
 def test_a_plane_that_changed_after_it_was_indexed_is_not_read(executed, plate):

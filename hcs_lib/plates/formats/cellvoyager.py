@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from hcs_lib.core.addresses import canonical_well
@@ -101,6 +101,9 @@ def _records(
         row, column, site, channel, z, t = (-1 if value is None else value for value in numbers)
         well, text = well_at(row, column), (record.text or "").strip()
         path = within(place, text)
+        # Some keep their images as PNG, and the records as they were.
+        if path and path not in listed and (png := str(PurePosixPath(path).with_suffix(".png"))) in listed:
+            path = png
         if record.get("Type") == "ERR":
             known = (None if value is None else value for value in numbers[2:])
             site_, channel_, z_, t_ = known
