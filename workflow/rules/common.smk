@@ -1,9 +1,10 @@
 import os
 import sys
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 
 from snakemake import __version__ as SNAKEMAKE
+from snakemake.exceptions import IncompleteCheckpointException
 
 from hcs_lib.contexts.engine import current_engine, digest_sources
 from hcs_lib.contexts.gates import waits_at_gate
@@ -116,6 +117,23 @@ def index_options(wildcards):
     return [str(plate.path), *given]
 
 
+def waits_for_checkpoint(function):
+    """Have an input function return the file of the checkpoint that it waits for.
+
+    Snakemake does so too where the exception reaches it, but then asks the functions of all waiting jobs again, and
+    looks at all jobs twice, whenever any checkpoint is done. It asks those that depend on the file in any case.
+    """
+
+    @wraps(function)
+    def files_or_checkpoint(wildcards):
+        try:
+            return function(wildcards)
+        except IncompleteCheckpointException as incomplete:
+            return incomplete.targetfile
+
+    return files_or_checkpoint
+
+
 @lru_cache
 def load_plan(path, mtime_ns):
     """Read a plan, once for each time that it was written."""
@@ -134,6 +152,7 @@ def stage_memory(wildcards, attempt):
     return stages[wildcards.stage].mem_mb * attempt
 
 
+@waits_for_checkpoint
 def manifest(wildcards):
     """Return the manifest of a batch: written with the plan, compared by content."""
     plan_of(wildcards)
@@ -145,6 +164,7 @@ def batches(plate, stage):
     return [f"results/{plate}/receipts/{stage.name}/batches/{batch}.json" for batch in stage.batches]
 
 
+@waits_for_checkpoint
 def stages_before(wildcards):
     """Return the receipts of the stages before: of the same wells, and of the plate."""
     stages = plan_of(wildcards).stages
@@ -157,22 +177,26 @@ def stages_before(wildcards):
     ]
 
 
+@waits_for_checkpoint
 def all_receipts(wildcards):
     """Return the receipts of all stages of a plate: not every well need have all of them."""
     return [receipt for stage in plan_of(wildcards).stages for receipt in batches(wildcards.plate, stage)]
 
 
+@waits_for_checkpoint
 def gated_receipts(wildcards):
     """Return the receipts that the gate of a plate judges."""
     plan = plan_of(wildcards)
     return [receipt for stage in plan.stages if stage.name == plan.gate.stage for receipt in batches(plan.plate, stage)]
 
 
+@waits_for_checkpoint
 def gate_of(wildcards):
     """Return what the gate of a plate writes, where it has one."""
     return f"results/{wildcards.plate}/gate.json" if plan_of(wildcards).gate else []
 
 
+@waits_for_checkpoint
 def gate_before(wildcards):
     """Return what the gate before a stage writes, where there is one."""
     gate = plan_of(wildcards).gate
@@ -193,10 +217,13 @@ def plates_gone_on(*files):
 
     One for each, so that no plate waits for the gate of another.
     """
-    return [
-        lambda wildcards, plate=plate: expand(files if gone_on(plate) else "results/{plate}/gate.json", plate=plate)
-        for plate in PIPELINES
-    ]
+
+    def of(plate):
+        return waits_for_checkpoint(
+            lambda wildcards: expand(files if gone_on(plate) else "results/{plate}/gate.json", plate=plate)
+        )
+
+    return [of(plate) for plate in PIPELINES]
 
 
 def folders_of(files):

@@ -26,6 +26,7 @@ rule screen:
         "hcs screen results/{wildcards.plate} --settings {params.settings:q} > {log:q} 2>&1"
 
 
+@waits_for_checkpoint
 def replicates(wildcards):
     """Return the statistics over plates, where there are plates to compare."""
     return rules.screen_replicates.output if len(PIPELINES) > 1 and any(map(gone_on, PIPELINES)) else []
