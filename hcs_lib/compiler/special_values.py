@@ -111,6 +111,14 @@ def _check_made_here(
     """Check that there is a value for all that a step works on; `routed` is an axis on which one was chosen."""
     place, maker = ("inputs", parameter), context.step_plans[value.producer]
     giving, axis_of_routes = _routes_that_give(maker, name), maker.source.model.group_by
+    if _belongs_to_channels(maker, name) and not _takes_channels_together(plan, parameter):
+        others = [str(each) for each in plan.domain.channel if each not in value.domain.channel]
+        if others and value.domain.channel != (None,):
+            made_for = ", ".join(map(str, value.domain.channel))
+            here = "images that have no channel any more" if others == ["None"] else f"channel {', '.join(others)}"
+            context.problem(plan.source, place, f"'{name}' is an image of channel {made_for}, and would be used for "
+                            f"{here}.", "Make it of the same channels: say which by `channels`, there or here.")  # fmt: skip
+            return
     for axis in AXES:
         made, here = value.domain.values(axis), plan.domain.values(axis)
         if axis == axis_of_routes and giving is not None:
@@ -128,6 +136,17 @@ def _check_made_here(
         elif not set(here) <= set(made):
             absent = ", ".join(str(each) for each in here if each not in made)
             context.problem(plan.source, place, f"'{name}' was not made for {axis} {absent}.")
+
+
+def _belongs_to_channels(maker: DraftStep, name: str) -> bool:
+    """Tell whether a value says something of the pixels of its channels; labels and masks are shapes, and serve all."""
+    return name == maker.source.model.outputs.get("image") and maker.outgoing.kind == "image"
+
+
+def _takes_channels_together(plan: DraftStep, parameter: str) -> bool:
+    """Tell whether only functions that look at all channels at once take a value: they know them apart."""
+    taking = [call.entry for call in plan.calls if call.entry and parameter in call.entry.special_inputs]
+    return plan.stack == "channel" and all(entry.axis == "channel" for entry in taking)
 
 
 def _routes_that_give(maker: DraftStep, name: str) -> set[str] | None:

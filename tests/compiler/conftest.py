@@ -78,6 +78,7 @@ ENTRIES = {
         entry("project", Parameter("method", default="max", annotation="Literal['max', 'mean']"),
               accepts=(3,), coupling="reduces", axis="z"),
         entry("volume", accepts=(3,), coupling="mixes"),
+        entry("brightest", accepts=(3,), coupling="reduces"),
         entry("unmix", accepts=(3,), coupling="mixes", axis="channel"),
         entry("to_float", dtypes={"uint16": "float64", "uint8": "float64"}),
         entry("rescale", Parameter("preserve_range", default=False), keeps_scale=False,

@@ -47,7 +47,7 @@ def test_a_stage_of_the_plate_holds_the_sites_that_it_looks_at(fake: SimpleNames
     text = (
         "name: demo\nsteps:\n"
         "  - {name: light, scope: plate, channels: [DNA], stack: site, sample: SAMPLE, func: fake.mean, outputs: {image: flat}}\n"  # noqa: E501
-        "  - {name: even, input: raw, func: fake.divide, inputs: {field: flat}, keep: true}\n"
+        "  - {name: even, input: raw, channels: [DNA], func: fake.divide, inputs: {field: flat}, keep: true}\n"
     )
     found = [needs(fake, text.replace("SAMPLE", str(sample)), "plate", sites=20).memory_mb for sample in (10, 50)]
     assert found[1] - found[0] == 40 * 4 * 8

@@ -190,6 +190,33 @@ def test_labels_of_one_channel_do_not_serve_what_they_were_not_made_for(fake: Si
     fake.compile(steps(NUCLEI, MEASURE), index)
 
 
+FLAT = "{name: light, scope: plate, channels: [DNA], stack: site, func: fake.mean, outputs: {image: flat}}"
+EVEN = "{name: even, input: raw, func: fake.divide, inputs: {field: flat}, keep: true}"
+
+
+def test_an_image_of_one_channel_does_not_serve_others(fake: SimpleNamespace) -> None:
+    for maker in (FLAT, FLAT.replace("scope: plate, ", "")):
+        assert fake.problems(steps(maker, EVEN)) == [
+            "pipeline.yaml:4: Step 'even': 'flat' is an image of channel DNA, and would be used for channel GFP. "
+            "Make it of the same channels: say which by `channels`, there or here."
+        ]
+        fake.compile(steps(maker, EVEN.replace("raw,", "raw, channels: [DNA],")))
+        fake.compile(steps(maker.replace("channels: [DNA], ", ""), EVEN))
+
+
+def test_an_image_of_one_channel_does_not_serve_merged_channels(fake: SimpleNamespace) -> None:
+    merged = "{name: merged, input: raw, stack: channel, func: fake.brightest}"
+    assert fake.problems(steps(FLAT, merged, EVEN.replace("raw", "merged"))) == [
+        "pipeline.yaml:5: Step 'even': 'flat' is an image of channel DNA, and would be used for images that have no "
+        "channel any more. Make it of the same channels: say which by `channels`, there or here."
+    ]
+
+
+def test_a_merged_image_and_a_mask_of_one_channel_serve_all(fake: SimpleNamespace) -> None:
+    for maker in ("stack: channel, func: fake.brightest", "channels: [DNA], func: fake.cut_off"):
+        fake.compile(steps(f"{{name: a, {maker}, outputs: {{image: flat}}}}", EVEN))
+
+
 @pytest.mark.parametrize(
     ("channels", "index", "problems"),
     [
