@@ -55,7 +55,7 @@ def _validate_call(context: DraftContext, plan: DraftStep, call: DraftCall, imag
         _validate_dimensions(context, plan, call, entry, image)
         if refused := _refused(entry, image):
             context.problem(plan.source, place, *refused)
-    _validate_scale(context, plan, call, entry)
+    _validate_scale(context, plan, call, entry, image)
     _validate_chance(context, plan, call, entry)
     check_arguments(context, plan, call)
 
@@ -84,9 +84,20 @@ def _validate_dimensions(
                         "stack cannot share.", "Leave out `stack`: it is called for every plane.")  # fmt: skip
 
 
-def _validate_scale(context: DraftContext, plan: DraftStep, call: DraftCall, entry: FunctionEntry) -> None:
+def _validate_scale(
+    context: DraftContext, plan: DraftStep, call: DraftCall, entry: FunctionEntry, image: ImageType
+) -> None:
     """Law 4: values are not rescaled, unless the step says that they may be."""
-    if entry.keeps_scale is not False or plan.source.model.may_rescale or entry.returns != "image":
+    if plan.source.model.may_rescale or entry.returns != "image":
+        return
+    if entry.keeps_scale is not False:
+        if image.dtype in entry.squeezed:
+            kept = sorted(entry.dtypes.keys() - entry.squeezed)
+            context.problem(plan.source, call.source.location,
+                            f"{entry.id} rescales pixel values of {image.dtype} to those of "
+                            f"{entry.dtypes[image.dtype]}.",
+                            f"Give it {' or '.join(kept)}, or say `may_rescale: true` in the step, if that is "
+                            "meant.")  # fmt: skip
         return
     for name, value in entry.keep_scale.items():
         if call.args.setdefault(name, value) != value:
@@ -219,7 +230,7 @@ def _function_call(plan: DraftStep, call: DraftCall) -> FunctionCall:
         contract=entry.contract.name,
         slice_by_slice=slice_by_slice,
         memory_type=call.runs_on,
-        dtypes=tuple(sorted(entry.dtypes)),
+        dtypes=tuple(sorted(entry.dtypes.keys() - (() if plan.source.model.may_rescale else entry.squeezed))),
         returns=entry.returns,
         special_inputs=call.special_inputs,
         special_outputs=entry.special_outputs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
@@ -98,6 +99,19 @@ class FunctionEntry:
             return ProcessingContract.VOLUMETRIC_TO_SLICE
         return ProcessingContract.PURE_3D if self.accepts == (3,) else ProcessingContract.FLEXIBLE
 
+    @property
+    def squeezed(self) -> frozenset[str]:
+        """Dtypes which a probed function turns into integers too narrow for their values: it rescales them.
+
+        Whether the scale is kept was measured on integers of 8 and 16 bits; of wider ones, and of floats, nothing that
+        is kept fits into as little.
+        """
+        if self.origin == "declared" or self.returns != "image":
+            return frozenset()
+        return frozenset(
+            given for given, result in self.dtypes.items() if result in _NARROW and _bits(given) > _bits(result)
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the entry as plain JSON values, without what is at its default: a catalogue is read at every start."""
         value = _without_defaults(self)
@@ -124,6 +138,14 @@ def refused_dtype(function_id: str, known: Collection[str], dtype: str) -> tuple
     labels = set(known) <= {"int32", "int64"}
     hint = "It takes labels: name their step by `input`." if labels else f"It takes {', '.join(sorted(known))}."
     return f"{function_id} does not take {dtype}.", hint
+
+
+_NARROW = frozenset({"int8", "int16", "uint8", "uint16"})
+
+
+def _bits(dtype: str) -> int:
+    found = re.search(r"\d+$", dtype)
+    return int(found[0]) if found else 1
 
 
 FIELDS = frozenset(each.name for each in fields(FunctionEntry))

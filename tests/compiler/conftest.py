@@ -83,6 +83,7 @@ ENTRIES = {
         entry("to_float", dtypes={"uint16": "float64", "uint8": "float64"}),
         entry("rescale", Parameter("preserve_range", default=False), keeps_scale=False,
               keep_scale={"preserve_range": True}),
+        entry("rank", dtypes={"uint8": "uint8", "uint16": "uint16", "float64": "uint8"}, keeps_scale=True),
         entry("stretch", keeps_scale=False),
         entry("threshold", returns="scalar"),
         entry("segment", Parameter("min_diameter", required=True, annotation="float"),
