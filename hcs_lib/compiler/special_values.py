@@ -116,8 +116,12 @@ def _check_made_here(
         if others and value.domain.channel != (None,):
             made_for = ", ".join(map(str, value.domain.channel))
             here = "images that have no channel any more" if others == ["None"] else f"channel {', '.join(others)}"
-            context.problem(plan.source, place, f"'{name}' is an image of channel {made_for}, and would be used for "
-                            f"{here}.", "Make it of the same channels: say which by `channels`, there or here.")  # fmt: skip
+            context.problem(
+                plan.source,
+                place,
+                f"'{name}' is an image of channel {made_for}, and would be used for {here}.",
+                "Make it of the same channels: say which by `channels`, there or here.",
+            )
             return
     for axis in AXES:
         made, here = value.domain.values(axis), plan.domain.values(axis)

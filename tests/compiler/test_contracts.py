@@ -271,13 +271,22 @@ def test_any_annotation_is_understood_or_not_checked(annotation: str) -> None:
     assert _fits(_adapter(annotation), 1) in (True, False)
 
 
-def test_wide_values_are_not_squeezed_into_narrow_integers(fake: SimpleNamespace) -> None:
+def test_wide_values_are_not_squeezed_into_narrow_integers(
+    fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """rank filters of scikit-image turn floats into [0, 255], whatever they were."""
+    probed = dataclasses.replace(fake.entries["fake.rank"], origin="probed")
+    monkeypatch.setitem(fake.entries, "fake.rank", probed)
     func = "[fake.to_float, fake.rank]"
     assert fake.problems(one(func)) == [
-        "pipeline.yaml:4: Step 'a': fake.rank rescales pixel values of float64 to those of uint8. "
-        "Give it uint16 or uint8, or say `may_rescale: true` in the step, if that is meant."
+        (
+            "pipeline.yaml:4: Step 'a': fake.rank rescales pixel values of float64 to those of uint8. "
+            "Give it uint16 or uint8, or say `may_rescale: true` in the step, if that is meant."
+        )
     ]
     assert calls(fake, one(func, "may_rescale: true\n    keep: true"))[1].dtypes == ("float64", "uint16", "uint8")
     # Where the dtype is not known before, what is given when it runs is held against this.
-    assert calls(fake, one("[fake.guess, fake.rank]", "outputs: {image: unused}"))[1].dtypes == ("uint16", "uint8")
+    assert calls(fake, one("[fake.guess, fake.rank, fake.shapes]", "outputs: {table: t}"))[1].dtypes == (
+        "uint16",
+        "uint8",
+    )

@@ -197,8 +197,10 @@ EVEN = "{name: even, input: raw, func: fake.divide, inputs: {field: flat}, keep:
 def test_an_image_of_one_channel_does_not_serve_others(fake: SimpleNamespace) -> None:
     for maker in (FLAT, FLAT.replace("scope: plate, ", "")):
         assert fake.problems(steps(maker, EVEN)) == [
-            "pipeline.yaml:4: Step 'even': 'flat' is an image of channel DNA, and would be used for channel GFP. "
-            "Make it of the same channels: say which by `channels`, there or here."
+            (
+                "pipeline.yaml:4: Step 'even': 'flat' is an image of channel DNA, and would be used for channel GFP. "
+                "Make it of the same channels: say which by `channels`, there or here."
+            )
         ]
         fake.compile(steps(maker, EVEN.replace("raw,", "raw, channels: [DNA],")))
         fake.compile(steps(maker.replace("channels: [DNA], ", ""), EVEN))
@@ -207,8 +209,10 @@ def test_an_image_of_one_channel_does_not_serve_others(fake: SimpleNamespace) ->
 def test_an_image_of_one_channel_does_not_serve_merged_channels(fake: SimpleNamespace) -> None:
     merged = "{name: merged, input: raw, stack: channel, func: fake.brightest}"
     assert fake.problems(steps(FLAT, merged, EVEN.replace("raw", "merged"))) == [
-        "pipeline.yaml:5: Step 'even': 'flat' is an image of channel DNA, and would be used for images that have no "
-        "channel any more. Make it of the same channels: say which by `channels`, there or here."
+        (
+            "pipeline.yaml:5: Step 'even': 'flat' is an image of channel DNA, and would be used for images that have no "
+            "channel any more. Make it of the same channels: say which by `channels`, there or here."
+        )
     ]
 
 
