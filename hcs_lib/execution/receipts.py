@@ -88,7 +88,14 @@ class Record:
 
     def _common(self, run: WellRun | None) -> dict[str, Any]:
         context = self._context
-        libraries = {function.library: function.version for function in context.functions}
+        libraries: dict[str, set[str]] = {}
+        for function in context.functions:
+            libraries.setdefault(function.library, set()).add(function.version)
+        # Each function of ours has a version of its own.
+        used = {
+            function.library if len(libraries[function.library]) == 1 else function.id: function.version
+            for function in context.functions
+        }
         planes = run.reading.hashes if run else {}
         read = {ref.file: ref.size for ref in context.planes if f"{ref.file}#{ref.page}" in planes}
         return {
@@ -98,7 +105,7 @@ class Record:
             "context_digest": self._digest,
             "planes": planes,
             "device": describe(self._gpu, context.threads),
-            "versions": {**context.engine.versions, **libraries, "python": ".".join(map(str, sys.version_info[:3]))},
+            "versions": {**context.engine.versions, **used, "python": ".".join(map(str, sys.version_info[:3]))},
             "seconds": {name: round(value, 4) for name, value in run.seconds.items()} if run else {},
             "bytes_read": sum(read.values()),
             "peak_memory_mb": peak_mb(),

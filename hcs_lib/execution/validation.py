@@ -23,6 +23,9 @@ _STAGE = re.compile(r"s\d{2}-(cpu|gpu)")
 _PLANES = 10**7
 """More than the sites of any plate have."""
 
+_THREADS = 1024
+"""More than the cores of any machine that a job runs on."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
@@ -71,6 +74,8 @@ def _sizes(context: FrozenContext) -> Iterator[str]:
         yield f"a step has more than {_PLANES} planes."
     if len(context.metadata.channel_names) != len(context.metadata.wavelengths_nm):
         yield "its channels have not one wavelength each."
+    if not 1 <= context.threads <= _THREADS:
+        yield f"it asks for {context.threads} threads, expected 1 to {_THREADS}."
     if min(context.plane_shape) < 1:
         yield f"planes of {context.plane_shape} have no pixels."
 

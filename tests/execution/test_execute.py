@@ -21,8 +21,9 @@ from skimage.measure import label, regionprops_table
 from hcs_lib.contexts.context import Engine
 from hcs_lib.contexts.engine import SOURCES, current_engine
 from hcs_lib.contexts.receipts import Receipt
-from hcs_lib.core.errors import MachineError, UserError
+from hcs_lib.core.errors import DataError, MachineError, UserError
 from hcs_lib.execution.execute import execute_manifest, execute_well
+from hcs_lib.execution.receipts import Record
 from hcs_lib.storage.images import read_image
 from hcs_lib.storage.plate import write_plate
 from hcs_lib.storage.tables import read_table
@@ -71,6 +72,20 @@ def test_batch_stores_what_plain_calls_give(bench: Any) -> None:
         assert table["Metadata_Site"].to_pylist() == [1] * lengths[0] + [2] * lengths[1]
         for name in rows[0]:
             np.testing.assert_array_equal(table[name].to_numpy(), np.concatenate([row[name] for row in rows]))
+
+
+def test_receipt_has_the_version_of_each_function_of_ours(bench: Any) -> None:
+    context = bench.contexts["B02"]
+    ours = [
+        context.functions[0].model_copy(update={"id": f"hcs.{name}", "library": "hcs", "version": version})
+        for name, version in (("project", "1"), ("segment_nuclei", "2"))
+    ]
+    other = context.functions[0]
+    record = Record(context.model_copy(update={"functions": (other, *ours)}), "", None)
+    versions = record.failed(DataError("no pixels", kind="output"), None).versions
+    assert (versions["hcs.project"], versions["hcs.segment_nuclei"]) == ("1", "2")
+    assert versions[other.library] == other.version
+    assert "hcs" not in versions
 
 
 def test_receipt_says_what_was_read_counted_and_written(bench: Any) -> None:
