@@ -115,11 +115,11 @@ def _check_made_here(
         others = [str(each) for each in plan.domain.channel if each not in value.domain.channel]
         if others and value.domain.channel != (None,):
             made_for = ", ".join(map(str, value.domain.channel))
-            here = "images that have no channel any more" if others == ["None"] else f"channel {', '.join(others)}"
+            target = "images that have no channel any more" if others == ["None"] else f"channel {', '.join(others)}"
             context.problem(
                 plan.source,
                 place,
-                f"'{name}' is an image of channel {made_for}, and would be used for {here}.",
+                f"'{name}' is an image of channel {made_for}, and would be used for {target}.",
                 "Make it of the same channels: say which by `channels`, there or here.",
             )
             return
