@@ -5,8 +5,9 @@
 Three pipelines, each of one well: 4 channels of 9 z, each z-stack projected; the same, each plane smoothed and channels
 stacked; 12 sites of 3 channels, smoothed and stacked. Each is compiled, and its context executed. The script calls the
 same functions on the same planes and saves each plane that comes out; what is executed keeps the image of the site,
-which is put together in memory and written as one. Both report the kernel's high-water mark (VmHWM). Allowed is 1.25 ×
-the script's, and one group (what a step stacks) that is read ahead. Writes benchmarks/results/memory.csv and prints it.
+whose planes are compressed as they come and written as one. Both report the kernel's high-water mark (VmHWM). Allowed
+is 1.25 × the script's, and one group (what a step stacks) that is read ahead. Writes benchmarks/results/memory.csv and
+prints it.
 """
 
 import csv

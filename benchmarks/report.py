@@ -25,7 +25,7 @@ from hcs_lib.screening.normalisation import Normalisation
 from hcs_lib.screening.replicates import screen_replicates
 from hcs_lib.screening.screen import screen_plate
 from hcs_lib.storage.collected import write_csv
-from hcs_lib.storage.images import write_image, write_labels
+from hcs_lib.storage.images import Pyramid, write_image, write_labels
 from hcs_lib.storage.planning import plan_array
 from hcs_lib.storage.tables import write_table
 
@@ -77,8 +77,11 @@ def write_store(store: Path) -> None:
     flat = plan_array({"y": SIDE, "x": SIDE}, "int32", labels=True)
     for well in WELLS:
         group = store / well[:-2] / well[-2:] / "1"
-        write_image(group, spec, random.poisson(np.stack([spots, spots // 2])).astype(np.uint16), name=well)
-        write_labels(group, "nuclei", flat, labels)
+        image, nuclei = Pyramid(spec), Pyramid(flat)
+        image.put((), random.poisson(np.stack([spots, spots // 2])).astype(np.uint16))
+        nuclei.put((), labels)
+        write_image(group, image, name=well)
+        write_labels(group, "nuclei", nuclei)
 
 
 def write_plate(folder: Path, store: Path, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""Images in the making: planes are put in their places as they come; an image is written when the last one is there."""
+"""Images in the making: planes are compressed as they come; an image is written when the last one is there."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.contexts.plans import StepPlan, ZarrStore
 from hcs_lib.core.domains import Coordinates, Domain, Site
 from hcs_lib.core.errors import DataError
-from hcs_lib.execution.memory import give_back_for
 from hcs_lib.execution.outputs import Staging
 from hcs_lib.execution.values import Value, Wiring, calls_of
+from hcs_lib.storage.images import Pyramid
 from hcs_lib.storage.spec import ArraySpec
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class _Image:
     site: Site | None
     step: str
     missing: int
-    array: Array | None = None
+    pixels: Pyramid | None = None
 
 
 class Images:
@@ -89,17 +89,13 @@ class Images:
 
 
 def _put(image: _Image, position: tuple[int, ...], plane: Array, staging: Staging) -> None:
-    import numpy as np
-
-    spec = image.store.array
-    if image.array is None:
-        image.array = np.empty(spec.shape, spec.dtype)
-    image.array[position] = _exactly(plane, spec)
+    if image.pixels is None:
+        image.pixels = Pyramid(image.store.array)
+    image.pixels.put(position, _exactly(plane, image.store.array))
     image.missing -= 1
     if not image.missing:
-        array, image.array = image.array, None
-        give_back_for(array.nbytes)
-        staging.write_site(image.store, image.site, array)
+        pixels, image.pixels = image.pixels, None
+        staging.write_site(image.store, image.site, pixels)
 
 
 def _writes_images(plan: StepPlan, store: ZarrStore) -> bool:

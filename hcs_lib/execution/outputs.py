@@ -14,7 +14,7 @@ from hcs_lib.core.canonical import digest_tree
 from hcs_lib.core.domains import Coordinates, Site
 from hcs_lib.core.errors import DataError, MachineError
 from hcs_lib.execution.passing import passed_on
-from hcs_lib.storage.images import add_labels, label_names
+from hcs_lib.storage.images import Pyramid, add_labels, label_names, write_image, write_labels
 from hcs_lib.storage.spec import ArraySpec
 from hcs_lib.storage.work import value_path, work_path, write_store, write_value
 
@@ -36,10 +36,8 @@ class Staging:
         self._old = folder / "old"
         self._made: dict[str, tuple[str, str]] = {}
 
-    def write_site(self, store: ZarrStore, site: Site | None, array: Array) -> None:
+    def write_site(self, store: ZarrStore, site: Site | None, image: Pyramid) -> None:
         """Write the image or label image of one site (None: of all sites merged), as planned in its store."""
-        from hcs_lib.storage.images import write_image, write_labels
-
         field = MERGED if site is None else str(site)
         path = f"{store.path}/{store.groups[field]}"
         translation = self._translation(site, store.array)
@@ -48,15 +46,14 @@ class Staging:
             wavelengths = dict(zip(context.metadata.channel_names, context.metadata.wavelengths_nm, strict=True))
             write_image(
                 self._new / path,
-                store.array,
-                array,
+                image,
                 name=f"{context.plate} {context.axis_id} {field}",
                 translation_um=translation,
                 wavelengths_nm=[wavelengths.get(name) for name in store.array.channels],
             )
             self._made[path] = ("image", "image")
         else:
-            write_labels(self._new / path, store.label, store.array, array, translation_um=translation)
+            write_labels(self._new / path, store.label, image, translation_um=translation)
             self._made[f"{path}/labels/{store.label}"] = ("labels", store.label)
 
     def write_table(self, plan: StepPlan, rows: Iterable[tuple[Coordinates, dict[str, Any]]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,33 +14,74 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def write_array(folder: Path, spec: ArraySpec, array: np.ndarray[Any, Any]) -> None:
-    """Write an array of the shape and dtype of `spec` as one Zarr 3 array.
+class ArrayWriter:
+    """A Zarr 3 array in the making: pixels are compressed as they come, and written when all of them are there.
 
-    Every shard is written, those of zeros too: a file that is not there is a defect, not background.
+    The files are those of Zarr for the whole array at once, byte for byte; memory is that of the compressed chunks, and
+    of a shard while it is written.
     """
+
+    def __init__(self, spec: ArraySpec) -> None:
+        from zarr.storage import MemoryStore
+
+        self._spec = spec
+        self._store: dict[str, Any] = {}
+        self._array = _create(MemoryStore(self._store), spec, None)
+
+    def put(self, place: tuple[int, ...], pixels: np.ndarray[Any, Any]) -> None:
+        """Put the pixels at some place on the first axes, of the shape of the other axes.
+
+        Raises
+        ------
+        ValueError
+            Where they are not of the shape or dtype of `spec`.
+        """
+        shape = self._spec.shape[len(place) :]
+        if pixels.shape != shape or pixels.dtype.name != self._spec.dtype:
+            raise ValueError(f"array of {pixels.shape} {pixels.dtype}, planned as {shape} {self._spec.dtype}")
+        self._array[(*place, ...)] = pixels
+
+    def write(self, folder: Path) -> None:
+        """Write the array into a new folder.
+
+        Every shard is written, those of zeros too: a file that is not there is a defect, not background.
+
+        Raises
+        ------
+        ValueError
+            Where some pixels were not put.
+        """
+        from zarr.storage import LocalStore
+
+        from hcs_lib.storage.shards import write_shards
+
+        sizes = tuple(math.ceil(size / chunk) for size, chunk in zip(self._spec.shape, self._spec.chunks, strict=True))
+        keys = [f"c/{'/'.join(map(str, place))}" for place in product(*map(range, sizes))]
+        missing = [key for key in keys if key not in self._store]
+        if missing:
+            raise ValueError(f"{folder}: {len(missing)} of {len(keys)} chunks were not put")
+        write_shards(_create(LocalStore(folder), self._spec, self._spec.shards), [self._store[key] for key in keys])
+
+
+def _create(store: Any, spec: ArraySpec, shards: tuple[int, ...] | None) -> Any:
     import zarr
     from zarr.codecs import BloscCodec
-    from zarr.storage import LocalStore
 
-    if array.shape != spec.shape or array.dtype.name != spec.dtype:
-        raise ValueError(f"array of {array.shape} {array.dtype}, planned as {spec.shape} {spec.dtype}")
     _, name, level, shuffle = spec.codec.split("-")
     # The names are the codec's own; it takes them as strings although it is typed by enumerations.
     options: dict[str, Any] = {"cname": name, "clevel": int(level), "shuffle": shuffle}
-    stored = zarr.create_array(
-        LocalStore(folder),
+    return zarr.create_array(
+        store,
         shape=spec.shape,
         dtype=spec.dtype,
         chunks=spec.chunks,
-        shards=spec.shards,
+        shards=shards,
         filters=None,
         compressors=BloscCodec(**options),
         fill_value=0,
         dimension_names=list(spec.axes),
         config={"write_empty_chunks": True},
     )
-    stored[...] = array
 
 
 def read_array(folder: Path, place: tuple[int, ...] = ()) -> np.ndarray[Any, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hcs_lib.storage import metadata
-from hcs_lib.storage.arrays import read_array, write_array
+from hcs_lib.storage.arrays import ArrayWriter, read_array
 from hcs_lib.storage.planning import plan_level
 from hcs_lib.storage.spec import ArraySpec
 
@@ -19,23 +19,72 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
+class Pyramid:
+    """The resolution levels of an image or label image in the making: each is compressed as its pixels come.
+
+    Levels of images are means of 2 × 2 pixels, those of label images and masks the upper left of them.
+
+    Parameters
+    ----------
+    spec
+        What is planned. It is an image where it names channels.
+    """
+
+    def __init__(self, spec: ArraySpec) -> None:
+        import numpy as np
+
+        self.spec = spec
+        self._halve = halve_image if spec.channels else halve_labels
+        self._levels = [ArrayWriter(plan_level(spec, level)) for level in range(spec.levels)]
+        self._step = max(1, round(max(spec.shape[-2:]) / 256))
+        sides = (math.ceil(side / self._step) for side in spec.shape[-2:])
+        self._sampled = np.empty((*spec.shape[:-2], *sides), spec.dtype) if spec.channels else None
+
+    def put(self, place: tuple[int, ...], pixels: Array) -> None:
+        """Put pixels at some place on the first axes, in all levels. Errors as in `ArrayWriter.put`."""
+        if self._sampled is not None:
+            self._sampled[place] = pixels[..., :: self._step, :: self._step]
+        for level, writer in enumerate(self._levels):
+            pixels = self._halve(pixels) if level else pixels
+            writer.put(place, pixels)
+
+    def write(self, folder: Path) -> None:
+        """Write each level into a folder of its own, when all pixels are there. Errors as in `ArrayWriter.write`."""
+        for level, writer in enumerate(self._levels):
+            writer.write(folder / str(level))
+
+    def windows(self) -> list[tuple[float, float, float, float]]:
+        """Return (min, max, start, end) of each channel, for display: range of the dtype, percentiles 0.1 and 99.9."""
+        import numpy as np
+
+        assert self._sampled is not None
+        sampled = np.moveaxis(self._sampled, self.spec.axes.index("c"), 0)
+        integer = np.iinfo(sampled.dtype) if sampled.dtype.kind in "iu" else None
+        windows = []
+        for channel in sampled.astype(np.float64):
+            finite = channel[np.isfinite(channel)]
+            start, end = np.percentile(finite, (0.1, 99.9)).tolist() if finite.size else (0.0, 1.0)
+            low, high = (integer.min, integer.max) if integer else (start, end)
+            windows.append((float(low), float(high), start, max(end, start + 1) if integer else end))
+        return windows
+
+
 def write_image(
     group: Path,
-    spec: ArraySpec,
-    array: Array,
+    image: Pyramid,
     *,
     name: str,
     translation_um: tuple[float, float] | None = None,
     wavelengths_nm: Sequence[float | None] = (),
 ) -> None:
-    """Write the image of one site into a new group, with its resolution levels (means of 2 × 2 pixels).
+    """Write the image of one site into a new group, with its resolution levels.
 
     Parameters
     ----------
     group
         Folder of the site, `demo.zarr/B/02/1`.
-    spec, array
-        What is planned, and pixels of that shape and dtype, axes in the order of `spec.axes`.
+    image
+        All of its pixels.
     name
         Of the image, for viewers.
     translation_um
@@ -44,26 +93,25 @@ def write_image(
     wavelengths_nm
         Emission of each channel, for its colour in viewers.
     """
-    _write_levels(group, spec, array, halve_image)
-    channels = metadata.channels(spec.channels, wavelengths_nm, _windows(spec, array))
+    image.write(group)
+    spec = image.spec
+    channels = metadata.channels(spec.channels, wavelengths_nm, image.windows())
     metadata.write_group(
         group, {"multiscales": metadata.multiscales(spec, name, translation_um), "omero": channels}
     )  # fmt: skip
 
 
-def write_labels(
-    group: Path, name: str, spec: ArraySpec, array: Array, *, translation_um: tuple[float, float] | None = None
-) -> None:
-    """Write a label image into the group of its image, with its resolution levels (nearest pixel).
+def write_labels(group: Path, name: str, labels: Pyramid, *, translation_um: tuple[float, float] | None = None) -> None:
+    """Write a label image into the group of its image, with its resolution levels.
 
     Parameters are those of `write_image`; `name` is that of the label image. It is added to those already there.
     """
-    labels = group / "labels"
-    _write_levels(labels / name, spec, array, halve_labels)
+    folder = group / "labels"
+    labels.write(folder / name)
     metadata.write_group(
-        labels / name,
+        folder / name,
         {
-            "multiscales": metadata.multiscales(spec, name, translation_um),
+            "multiscales": metadata.multiscales(labels.spec, name, translation_um),
             "image-label": {"version": "0.5", "source": {"image": "../../"}},
         },
     )
@@ -134,37 +182,3 @@ def halve_image(array: Array) -> Array:
 def halve_labels(array: Array) -> Array:
     """Return half the resolution in y and x: the upper left of each 2 × 2 pixels."""
     return array[..., ::2, ::2]
-
-
-def _write_levels(folder: Path, spec: ArraySpec, array: Array, halve: Callable[[Array], Array]) -> None:
-    for level in range(spec.levels):
-        if level:
-            array = _plane_by_plane(halve, array)
-        write_array(folder / str(level), plan_level(spec, level), array)
-
-
-def _plane_by_plane(halve: Callable[[Array], Array], array: Array) -> Array:
-    """Halve the resolution of one plane (y, x) after another: the memory in between is that of one."""
-    import numpy as np
-
-    halved = np.empty((*array.shape[:-2], *(math.ceil(size / 2) for size in array.shape[-2:])), array.dtype)
-    for index in np.ndindex(array.shape[:-2]):
-        halved[index] = halve(array[index])
-    return halved
-
-
-def _windows(spec: ArraySpec, array: Array) -> list[tuple[float, float, float, float]]:
-    """Return (min, max, start, end) of each channel, for display only: range of the dtype, percentiles 0.1 and 99.9."""
-    import numpy as np
-
-    axis = spec.axes.index("c")
-    step = max(1, round(max(spec.shape[-2:]) / 256))
-    sampled = np.moveaxis(array[..., ::step, ::step], axis, 0).astype(np.float64)
-    integer = np.iinfo(array.dtype) if array.dtype.kind in "iu" else None
-    windows = []
-    for channel in sampled:
-        finite = channel[np.isfinite(channel)]
-        start, end = np.percentile(finite, (0.1, 99.9)).tolist() if finite.size else (0.0, 1.0)
-        low, high = (integer.min, integer.max) if integer else (start, end)
-        windows.append((float(low), float(high), start, max(end, start + 1) if integer else end))
-    return windows

@@ -12,7 +12,7 @@ _CHUNK = 1024
 """Longest side of a chunk, and of the coarsest resolution level, in pixels."""
 
 _SHARD_BYTES = 256 * 2**20
-"""Pixels of one file, before compression. A shard is put together in memory."""
+"""Pixels of one file, before compression. A shard is put together in memory, compressed."""
 
 _LARGEST = 2**20
 """Pixels along the side of an image."""

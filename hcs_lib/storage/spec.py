@@ -30,7 +30,7 @@ class ArraySpec(Frozen):
     shape: tuple[int, ...]
     dtype: str
     chunks: tuple[int, ...]
-    shards: tuple[int, ...] | None
+    shards: tuple[int, ...]
     codec: str
     scale: tuple[float, ...]
     units: tuple[str | None, ...]

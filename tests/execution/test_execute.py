@@ -393,7 +393,7 @@ def test_full_disk_is_a_failure_of_the_machine(bench: Any, monkeypatch: pytest.M
     def full(*_args: Any, **_kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hcs_lib.storage.images.write_array", full)
+    monkeypatch.setattr("hcs_lib.storage.arrays.ArrayWriter.write", full)
     with pytest.raises(MachineError, match="No space left"):
         execute_manifest(bench.manifest)
     assert bench.outputs() == before

@@ -12,7 +12,7 @@ from hcs_lib.screening.dose_response import DOSE_COLUMNS
 from hcs_lib.screening.hits import HIT_COLUMNS
 from hcs_lib.screening.quality import QUALITY_COLUMNS
 from hcs_lib.storage.collected import write_csv
-from hcs_lib.storage.images import write_image, write_labels
+from hcs_lib.storage.images import Pyramid, write_image, write_labels
 from hcs_lib.storage.planning import plan_array
 from hcs_lib.storage.tables import write_table
 
@@ -56,8 +56,12 @@ def write_pixels(folder: Path, well: str, image: np.ndarray, labels: np.ndarray)
     group = folder / f"{folder.name}.zarr" / well[0] / well[1:] / "1"
     names = [f"C{index}" for index in range(len(image))]
     spec = plan_array(sizes, image.dtype.name, labels=False, channels=names)
-    write_image(group, spec, image, name=well)
-    write_labels(group, "nuclei", plan_array({"y": sizes["y"], "x": sizes["x"]}, "int32", labels=True), labels)
+    pixels = Pyramid(spec)
+    pixels.put((), image)
+    write_image(group, pixels, name=well)
+    nuclei = Pyramid(plan_array({"y": sizes["y"], "x": sizes["x"]}, "int32", labels=True))
+    nuclei.put((), labels)
+    write_labels(group, "nuclei", nuclei)
 
 
 @pytest.fixture

@@ -13,12 +13,28 @@ from hypothesis.extra.numpy import arrays
 
 from hcs_lib.core.errors import DataError
 from hcs_lib.storage import metadata
-from hcs_lib.storage.images import halve_image, halve_labels, label_names, read_image, write_image, write_labels
+from hcs_lib.storage.arrays import ArrayWriter, read_array
+from hcs_lib.storage.images import (
+    Pyramid,
+    halve_image,
+    halve_labels,
+    label_names,
+    read_image,
+    write_image,
+    write_labels,
+)
 from hcs_lib.storage.planning import plan_array
 from hcs_lib.storage.plate import write_plate
+from hcs_lib.storage.spec import ArraySpec
 
 PIXEL = 0.325
 TRANSLATION = (120.0, -35.5)
+
+
+def whole(spec: ArraySpec, pixels: np.ndarray[Any, Any]) -> Pyramid:
+    pyramid = Pyramid(spec)
+    pyramid.put((), pixels)
+    return pyramid
 
 
 def make_plate(folder: Path) -> tuple[Path, np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -34,10 +50,12 @@ def make_plate(folder: Path) -> tuple[Path, np.ndarray[Any, Any], np.ndarray[Any
         group = store / well / "1"
         sizes = {"c": 2, "y": 1500, "x": 1201}
         spec = plan_array(sizes, "uint16", labels=False, channels=("DNA", "GFP"), pixel_size_um=PIXEL)
-        write_image(group, spec, image, name=f"demo {well}", translation_um=TRANSLATION, wavelengths_nm=(461.0, 525.0))
+        write_image(
+            group, whole(spec, image), name=f"demo {well}", translation_um=TRANSLATION, wavelengths_nm=(461.0, 525.0)
+        )
         spec = plan_array({"y": 1500, "x": 1201}, "int32", labels=True, pixel_size_um=PIXEL)
-        write_labels(group, "nuclei", spec, labels, translation_um=TRANSLATION)
-        write_labels(group, "cells", spec, labels * 3, translation_um=TRANSLATION)
+        write_labels(group, "nuclei", whole(spec, labels), translation_um=TRANSLATION)
+        write_labels(group, "cells", whole(spec, labels * 3), translation_um=TRANSLATION)
     return store, image, labels
 
 
@@ -176,7 +194,7 @@ def test_all_axes(tmp_path: Path) -> None:
     sizes = {"t": 2, "c": 2, "z": 3, "y": 20, "x": 30}
     image = np.random.default_rng(0).random((2, 2, 3, 20, 30)).astype(np.float32)
     spec = plan_array(sizes, "float32", labels=False, channels=("a", "b"), pixel_size_um=0.5, z_spacing_um=2.0)
-    write_image(tmp_path / "i", spec, image, name="i")
+    write_image(tmp_path / "i", whole(spec, image), name="i")
     np.testing.assert_array_equal(read_image(tmp_path / "i"), image)
     from ngio import open_ome_zarr_container
 
@@ -187,7 +205,7 @@ def test_all_axes(tmp_path: Path) -> None:
 
 def test_unknown_pixel_size_has_no_unit_and_no_stage_position(tmp_path: Path) -> None:
     spec = plan_array({"c": 1, "y": 8, "x": 8}, "uint8", labels=False, channels=("a",))
-    write_image(tmp_path / "i", spec, np.zeros((1, 8, 8), np.uint8), name="i", translation_um=(5.0, 5.0))
+    write_image(tmp_path / "i", whole(spec, np.zeros((1, 8, 8), np.uint8)), name="i", translation_um=(5.0, 5.0))
     ome = json.loads((tmp_path / "i/zarr.json").read_text())["attributes"]["ome"]
     assert all("unit" not in axis for axis in ome["multiscales"][0]["axes"])
     assert ome["multiscales"][0]["datasets"][0]["coordinateTransformations"][1]["translation"] == [0.0, 0.0, 0.0]
@@ -195,7 +213,7 @@ def test_unknown_pixel_size_has_no_unit_and_no_stage_position(tmp_path: Path) ->
 
 def test_image_of_zeros_is_written_and_a_deleted_one_is_noticed(tmp_path: Path) -> None:
     spec = plan_array({"c": 1, "y": 8, "x": 8}, "uint8", labels=False, channels=("a",))
-    write_image(tmp_path / "i", spec, np.zeros((1, 8, 8), np.uint8), name="i")
+    write_image(tmp_path / "i", whole(spec, np.zeros((1, 8, 8), np.uint8)), name="i")
     assert read_image(tmp_path / "i").sum() == 0
     shutil.rmtree(tmp_path / "i/0/c")
     with pytest.raises(DataError, match="0 of 1 files"):
@@ -205,7 +223,56 @@ def test_image_of_zeros_is_written_and_a_deleted_one_is_noticed(tmp_path: Path) 
 def test_array_other_than_planned_is_refused(tmp_path: Path) -> None:
     spec = plan_array({"c": 1, "y": 8, "x": 8}, "uint8", labels=False, channels=("a",))
     with pytest.raises(ValueError, match="planned as"):
-        write_image(tmp_path / "i", spec, np.zeros((1, 8, 8), np.uint16), name="i")
+        write_image(tmp_path / "i", whole(spec, np.zeros((1, 8, 8), np.uint16)), name="i")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shard_bytes"),
+    [
+        ({"c": 2, "y": 100, "x": 90}, None),
+        ({"c": 2, "z": 5, "y": 1501, "x": 1203}, None),
+        # Many shards, and rows and columns beyond the edge.
+        ({"t": 3, "c": 2, "z": 2, "y": 1501, "x": 1203}, 16e6),
+        ({"c": 2, "y": 1501, "x": 1203}, 3e6),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_planes_in_any_order_give_the_files_of_zarr_for_the_whole_array(
+    sizes: dict[str, int], shard_bytes: float | None, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shard_bytes:
+        monkeypatch.setattr("hcs_lib.storage.planning._SHARD_BYTES", shard_bytes)
+    spec = plan_array(sizes, dtype, labels=False, channels=("a", "b"))
+    random = np.random.default_rng(3)
+    array = random.poisson(200, spec.shape).astype(dtype)
+    array[:1] = 0
+    zarr.create_array(
+        zarr.storage.LocalStore(tmp_path / "zarr"),
+        shape=spec.shape,
+        dtype=spec.dtype,
+        chunks=spec.chunks,
+        shards=spec.shards,
+        filters=None,
+        compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
+        fill_value=0,
+        dimension_names=list(spec.axes),
+        config={"write_empty_chunks": True},
+    )[...] = array
+    writer = ArrayWriter(spec)
+    for place in random.permutation(list(np.ndindex(spec.shape[:-2]))).tolist():
+        writer.put(tuple(place), array[tuple(place)])
+    writer.write(tmp_path / "ours")
+    assert tree(tmp_path / "ours") == tree(tmp_path / "zarr")
+    np.testing.assert_array_equal(read_array(tmp_path / "ours"), array)
+
+
+def test_image_without_all_its_planes_is_not_written(tmp_path: Path) -> None:
+    spec = plan_array({"c": 2, "y": 8, "x": 8}, "uint8", labels=False, channels=("a", "b"))
+    writer = ArrayWriter(spec)
+    writer.put((1,), np.ones((8, 8), np.uint8))
+    with pytest.raises(ValueError, match="1 of 2 chunks"):
+        writer.write(tmp_path / "i")
+    assert not (tmp_path / "i").exists()
 
 
 @settings(max_examples=60, deadline=None)
