@@ -27,12 +27,6 @@ rule collect:
         "hcs collect results/{wildcards.plate} > {log:q} 2>&1"
 
 
-@waits_for_checkpoint
-def failures_or_gate(wildcards):
-    """Return the failures of a plate; of one that waits at its gate, what the gate found."""
-    return f"results/{wildcards.plate}/{'tables/failures.csv' if gone_on(wildcards.plate) else 'gate.json'}"
-
-
 rule verdict:
     input:
         failures_or_gate,

@@ -231,6 +231,24 @@ def folders_of(files):
     return list(dict.fromkeys(f"results/{Path(file).parts[1]}" for file in files))
 
 
+@waits_for_checkpoint
+def failures_or_gate(wildcards):
+    """Return the failures of a plate; of one that waits at its gate, what the gate found."""
+    return f"results/{wildcards.plate}/{'tables/failures.csv' if gone_on(wildcards.plate) else 'gate.json'}"
+
+
+@waits_for_checkpoint
+def replicates(wildcards):
+    """Return the statistics over plates, where there are plates to compare."""
+    return rules.screen_replicates.output if len(PIPELINES) > 1 and any(map(gone_on, PIPELINES)) else []
+
+
+@waits_for_checkpoint
+def crate(wildcards):
+    """Return the crate, where there is a plate for it."""
+    return rules.crate.output if any(map(gone_on, PIPELINES)) else []
+
+
 wildcard_constraints:
     plate="|".join(map(re.escape, PIPELINES)),
     library=r"[\w.]+",

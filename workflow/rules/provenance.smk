@@ -27,12 +27,6 @@ rule provenance:
         "hcs provenance results/{wildcards.plate} --snakemake {params.snakemake} > {log:q} 2>&1"
 
 
-@waits_for_checkpoint
-def crate(wildcards):
-    """Return the crate, where there is a plate for it."""
-    return rules.crate.output if any(map(gone_on, PIPELINES)) else []
-
-
 rule crate:
     input:
         *plates_gone_on(rules.provenance.output.methods),

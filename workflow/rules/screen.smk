@@ -26,12 +26,6 @@ rule screen:
         "hcs screen results/{wildcards.plate} --settings {params.settings:q} > {log:q} 2>&1"
 
 
-@waits_for_checkpoint
-def replicates(wildcards):
-    """Return the statistics over plates, where there are plates to compare."""
-    return rules.screen_replicates.output if len(PIPELINES) > 1 and any(map(gone_on, PIPELINES)) else []
-
-
 rule screen_replicates:
     input:
         *plates_gone_on("results/{plate}/tables/assay_quality.csv", "results/{plate}/tables/hits.csv"),
