@@ -10,6 +10,7 @@ from hcs_lib.core.errors import MachineError
 from hcs_lib.registry.base import LibraryRegistryBase, distribution_version
 
 _CRASHES = "it crashes the process on integers above 255"
+_SLOW = "it takes minutes on a CPU, for the smallest images too"
 
 
 class PyclesperantoRegistry(LibraryRegistryBase):
@@ -35,6 +36,12 @@ class PyclesperantoRegistry(LibraryRegistryBase):
         "mode_sphere": _CRASHES,
         "centroids_of_labels": "it crashes the process now and then",
         "sum_reduction_x": "it crashes the process now and then",
+        "labels_neighbors_statistics": _SLOW,
+        "merge_touching_labels": _SLOW,
+        "proximal_neighbor_count": _SLOW,
+        "proximal_neighbor_count_map": _SLOW,
+        "statistics_of_labelled_neighbors": _SLOW,
+        "touching_neighbor_count_map": _SLOW,
     }
     # By default many of these are 0, which makes a filter the identity.
     PROBE_DEFAULTS: ClassVar[Mapping[str, Any]] = {
