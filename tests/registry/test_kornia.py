@@ -31,7 +31,7 @@ def test_where_it_cannot_be_imported(monkeypatch):
         get_library("kornia").get_library_object()
 
 
-@pytest.mark.torch
+@pytest.mark.kornia
 class TestKornia(RegistryConformance):
     registry = get_library("kornia")
     functions = 6
