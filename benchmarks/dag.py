@@ -7,10 +7,9 @@ process: in their place Snakemake's process writes files of the right names, for
 our compiler makes. Everything else is as in life: inputs, parameters, checksums, records of what was done. Measured
 are the first run, a run with nothing to do, and one for which every plate is compiled anew and every batch is other.
 
-What is left is Snakemake's own: whenever a checkpoint is done, it looks at every job that is not, and a checkpoint for
-each plate makes that grow with the square of plates. Of the 41.5 CPU s for 100 plates compiled anew, a start takes
-about 1.3, the 19 jobs of each plate about 11, and those looks about 29 (a parabola through 1, 10 and 100 plates).
-There is one look for each plate; to have fewer, plates would have to wait for one another.
+What is left is Snakemake's own: whenever a checkpoint is done, it looks at every job that is not. With a checkpoint for
+each plate that grew with the square of plates: 29 of 41.5 CPU s for 100 plates compiled anew. Plates wait for their
+plans in ten groups at most, and looks take 3 s of it now.
 
 Writes benchmarks/results/dag.csv and prints it; with --profile, also the functions that take longest, and no file.
 """
@@ -87,7 +86,7 @@ finally:
 
 
 class Outcome(NamedTuple):
-    """What a run took. Batches are those that were executed; every plate has seven jobs beside them."""
+    """What a run took. Batches are those that were executed; every plate has seven jobs beside them, every group one."""
 
     plates: int
     run: str

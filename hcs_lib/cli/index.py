@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from hcs_lib.core.errors import Problem, UserError
+from hcs_lib.core.refusals import refuse
 from hcs_lib.plates.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def index(
     FOLDER is the plate's folder, or holds exactly one plate. Names of files, and the index files of the
     microscope, give well, site, channel, z and t; every header is checked, nothing is written into FOLDER. With
     --output, headers are kept beside the index (headers.json), so that another time only files that changed are
-    opened.
+    opened; where there is no plate, the file says why, and other commands repeat it.
 
     A pattern names the fields well (or row and col), site, channel, z, t, plate, and n for text that does not
     matter; everything else stands for itself. With slashes it names folders too.
@@ -60,15 +61,20 @@ def index(
 
     if output and output.resolve().is_relative_to(folder.resolve()):
         raise UserError(Problem(str(output), "nothing is written into a plate's folder.", "Write the index elsewhere."))
-    found = index_plate(
-        folder,
-        plate=plate or folder.resolve().name,
-        format=format_,
-        pattern=pattern,
-        fingerprint=fingerprint,
-        pixel_size_um=pixel_size_um,
-        cache=output.with_name("headers.json") if output else None,
-    )
+    try:
+        found = index_plate(
+            folder,
+            plate=plate or folder.resolve().name,
+            format=format_,
+            pattern=pattern,
+            fingerprint=fingerprint,
+            pixel_size_um=pixel_size_um,
+            cache=output.with_name("headers.json") if output else None,
+        )
+    except UserError as error:
+        if output:
+            refuse(output, error)
+        raise
     if output:
         found.save(output)
     if as_json:

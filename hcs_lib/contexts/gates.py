@@ -63,7 +63,7 @@ class GateFound(Frozen):
 
 
 class Waiting(Frozen):
-    """Why a plate waits at its gate, and what lets it go on."""
+    """Why a plate is held up, as at its gate, and what lets it go on."""
 
     plate: str
     reason: str

@@ -12,6 +12,7 @@ from hcs_lib.core.canonical import canonical_json
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.core.files import read_json, update_atomic
 from hcs_lib.core.frozen import Frozen, FrozenDict
+from hcs_lib.core.refusals import read_accepted
 
 GATE = "gate.json"
 """In a plate's results: what its gate found, and whether the plate goes on."""
@@ -120,8 +121,8 @@ class PlatePlan(Frozen):
 
     @classmethod
     def load(cls, path: Path) -> PlatePlan:
-        """Read a plan; a UserError says what to do where it is missing."""
+        """Read a plan; a UserError says what to do where it is missing, and why where the plate was refused."""
         try:
-            return cls.model_validate(read_json(path, "Plan (`hcs compile` writes it)"))
+            return cls.model_validate(read_accepted(path, "Plan (`hcs compile` writes it)"))
         except ValidationError as error:
             raise UserError(Problem(str(path), f"This is no plan: {str(error).splitlines()[0]}.")) from None

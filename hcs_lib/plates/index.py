@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from hcs_lib.core.addresses import PlaneAddress
-from hcs_lib.core.files import read_json, write_json
+from hcs_lib.core.files import write_json
 from hcs_lib.core.frozen import Frozen
+from hcs_lib.core.refusals import read_accepted
 
 Fingerprint = Literal["stat", "content"]
 ProblemKind = Literal[
@@ -207,5 +208,5 @@ class PlateIndex(Frozen):
 
     @classmethod
     def load(cls, path: Path) -> PlateIndex:
-        """Read an index; a UserError says what to do where it is missing."""
-        return cls.model_validate(read_json(path, "Plate index (`hcs index` writes it)"))
+        """Read an index; a UserError says what to do where it is missing, and why where the plate was refused."""
+        return cls.model_validate(read_accepted(path, "Plate index (`hcs index` writes it)"))

@@ -86,7 +86,7 @@ def draw_features(folder: Path, features: Sequence[str]) -> list[Path]:
 def summarise(folders: Sequence[Path], output: Path, screen: Path | None = None) -> tuple[list[Path], list[Problem]]:
     """Write the summary of plates: `summary.html`, `landing.html`, `plates.png`.
 
-    A plate that waits at its gate is named with why, and with what lets it go on.
+    A plate that waits at its gate, or was refused or not collected, is named with why, and with what lets it go on.
 
     Parameters
     ----------
@@ -100,12 +100,12 @@ def summarise(folders: Sequence[Path], output: Path, screen: Path | None = None)
     Returns
     -------
     files, problems
-        What was written; and the plates that are left out, with why.
+        What was written; and the plates that are held up, with why.
 
     Raises
     ------
     UserError
-        Where no plate was collected, and none waits.
+        Where no plate was compiled.
     """
     plates: list[Plate] = []
     waiting: list[Waiting] = []
@@ -117,15 +117,15 @@ def summarise(folders: Sequence[Path], output: Path, screen: Path | None = None)
                 plates.append(load_plate(folder))
             else:
                 waiting.append(held)
+                problems.append(Problem(f"plate {held.plate}", f"{held.reason}.", f"`{held.command}` lets it go on."))
         except UserError as error:
+            reason = "; ".join(map(str, error.problems))
+            waiting.append(Waiting(plate=folder.name, reason=reason, command="mend this, then run again"))
             problems += error.problems
-    if not plates and not waiting:
+    if not any((folder / "plan.json").exists() for folder in folders):
         raise UserError(problems)
     write_summary(plates, output, screen, waiting)
     with drawing():
         picture = compare_plates(plates, headline(plates[0])) if plates else say("No plate has tables yet.")
         save(picture, output / "plates.png")
-    problems += [
-        Problem(f"plate {held.plate}", f"{held.reason}.", f"`{held.command}` lets it go on.") for held in waiting
-    ]
     return [output / name for name in ("summary.html", "landing.html", "plates.png")], problems

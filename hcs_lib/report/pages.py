@@ -66,16 +66,16 @@ def write_plate_page(plate: Plate, path: Path) -> None:
 def write_summary(plates: Sequence[Plate], folder: Path, screen: Path | None, waiting: Sequence[Waiting] = ()) -> None:
     """Write `summary.html` over plates, and `landing.html`, the piece of it that Snakemake's report begins with.
 
-    `screen` is where the statistics over replicate plates are, where there are any; `waiting` are plates that wait at
-    their gates.
+    `screen` is where the statistics over replicate plates are, where there are any; `waiting` are plates that are
+    held up.
     """
     rows = [_summary_row(plate) for plate in plates]
     total = f"{len(plates)} of {len(plates) + len(waiting)}" if waiting else str(len(plates))
     held = Part(
-        f"Plates that wait at their gate ({len(waiting)} of {len(plates) + len(waiting)})",
+        f"Plates that are held up ({len(waiting)} of {len(plates) + len(waiting)})",
         ("plate", "why", "to go on"),
         [[_cell(text, "plate") for text in (one.plate, one.reason, one.command)] for one in waiting],
-        "No plate waits.",
+        "No plate is held up.",
     )
     columns = ("plate", "wells done", "failed", "skipped", "sites not done", "sites flagged", "objects",
                "best feature", "best Z′", "pos wells", "neg wells", "hits")  # fmt: skip
@@ -103,7 +103,7 @@ def write_summary(plates: Sequence[Plate], folder: Path, screen: Path | None, wa
         ]
     cards = _cards(plates)
     if waiting:
-        cards.insert(0, ("plates waiting", len(waiting), f"of {len(plates) + len(waiting)}", True))
+        cards.insert(0, ("plates held up", len(waiting), f"of {len(plates) + len(waiting)}", True))
     _write(folder / "summary.html", "summary.html.jinja", title="Summary", cards=cards, tables=tables)
     landing = (0, 1, 2, 4, 6, 8, 11)
     shown = [[row[index] for index in landing] for row in rows]

@@ -204,7 +204,7 @@ def test_plates_that_wait_at_their_gate_are_named_with_what_lets_them_go_on(
     assert problem.hint == f'`hcs gate {waits} --approve "REASON"` lets it go on.'
     for name in ("summary.html", "landing.html"):
         page = (tmp_path / "out" / name).read_text()
-        assert "Plates that wait at their gate (1 of 2)" in page
+        assert "Plates that are held up (1 of 2)" in page
         assert "1 of 5 sites flagged (20%), 10% allowed (A01 site 1: blurred &lt;DNA&gt;)" in page
     assert "Plates (1 of 2)" in (tmp_path / "out/summary.html").read_text(), "its tables are of an earlier run"
 

@@ -1,6 +1,7 @@
 """What goes wrong: in the configuration, in a pipeline, in a plate."""
 
 import csv
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -77,12 +78,60 @@ def test_wrong_configuration_stops_before_anything_runs(small: Any, name: str, o
 def test_wrong_pipeline_is_told_by_compile(small: Any, old: str, new: str, found: list[str]) -> None:
     small.edit("pipeline.yaml", old, new)
     try:
-        run = small.run("--until", "compile")
+        run = small.run()
     finally:
         small.edit("pipeline.yaml", new, old)
     assert run.status == 1
-    assert all(text in run.text for text in found), run.text
+    told = "".join(run.text.split())  # Snakemake breaks the lines of logs.
+    assert all(text in told for text in found), run.text
     assert "Traceback" not in run.text
+    assert not small.receipts()
+
+
+def test_a_plate_that_is_refused_holds_up_no_other(bbbc013: Callable) -> None:
+    analysis = bbbc013(wells=("A01",))
+    plates = analysis.config.parent / "plates.tsv"
+    header, plate = plates.read_text().splitlines()
+    for name in ("empty", "unmapped"):
+        shutil.copytree(analysis.config.parent / "images", analysis.config.parent / name)
+    for image in (analysis.config.parent / "empty").iterdir():
+        image.unlink()
+    (analysis.config.parent / "other.csv").write_text("well,control\nZ99,neg\n")
+    empty = plate.replace("bbbc013\timages", "empty\tempty")
+    unmapped = plate.replace("bbbc013\timages", "unmapped\tunmapped").replace("platemap.csv", "other.csv")
+    plates.write_text(f"{header}\n{plate}\n{empty}\n{unmapped}\n")
+
+    first = analysis.run()
+    assert first.status == 1
+    assert "Traceback" not in first.text
+    assert "1 of 1 wells done, 0 failed" in (analysis.results / "verdict.txt").read_text()
+    summary = (analysis.work / "results/report/summary.html").read_text()
+    assert "Plates that are held up (2 of 3)" in summary
+    for name in ("empty", "unmapped"):
+        folder = analysis.work / "results" / name
+        assert "refused" in json.loads((folder / "plan.json").read_text())
+        assert (folder / "logs/verdict.log").read_text()
+        assert not (folder / "verdict.txt").exists()
+        assert not (folder / "tables").exists()
+    assert "Z99" in (analysis.work / "results/unmapped/logs/verdict.log").read_text()
+    assert "Z99" in summary
+
+    before = analysis.receipts()
+    again = analysis.run()
+    assert again.status == 1, "they are tried again"
+    assert (analysis.work / "results/unmapped/logs/verdict.log").read_text()
+    assert not analysis.executed_since(before)
+
+    shutil.copytree(analysis.config.parent / "images", analysis.config.parent / "empty", dirs_exist_ok=True)
+    (analysis.config.parent / "other.csv").write_text("well,control\nA01,neg\n")
+    mended = analysis.run()
+    assert mended.status == 0, mended.text
+    assert not analysis.executed_since(before)
+    for name in ("empty", "unmapped"):
+        assert "1 of 1 wells done" in (analysis.work / "results" / name / "verdict.txt").read_text()
+    assert "held up" not in (analysis.work / "results/report/summary.html").read_text()
+    assert analysis.run().status == 0
+    assert "Nothing to be done" in analysis.run().text
 
 
 def test_a_library_that_is_not_here_stops_before_anything_runs(small: Any) -> None:

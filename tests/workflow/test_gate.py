@@ -68,7 +68,7 @@ def test_a_plate_with_a_blurred_site_waits_for_a_person_and_others_do_not(bbbc01
     assert "6 of 6 wells done, 0 failed" in (other / "verdict.txt").read_text()
     assert (other / "figures/plate.html").exists()
     summary = (analysis.work / "results/report/summary.html").read_text()
-    assert "Plates that wait at their gate (1 of 2)" in summary
+    assert "Plates that are held up (1 of 2)" in summary
     assert "stopped at the gate: 1 of 6 sites flagged (17%), 10% allowed (C01 site 1: blurred DNA)" in summary
     assert "hcs gate results/bbbc013 --approve &#34;REASON&#34;" in summary
     assert {"#run-sharp"} == {name for name in crate(analysis) if name.startswith("#run-")}
@@ -103,7 +103,7 @@ def test_a_plate_with_a_blurred_site_waits_for_a_person_and_others_do_not(bbbc01
     assert {"bbbc013/tables/assay_quality.csv", "bbbc013/tables/hits.csv", "#run-bbbc013", "#run-sharp"} <= set(
         entities
     )
-    assert "wait at their gate" not in (analysis.work / "results/report/summary.html").read_text()
+    assert "held up" not in (analysis.work / "results/report/summary.html").read_text()
 
     again = analysis.run()
     assert again.status == 0

@@ -29,7 +29,7 @@ rule collect:
 
 rule verdict:
     input:
-        failures_or_gate,
+        failures,
         plan="results/{plate}/plan.json",
     output:
         "results/{plate}/verdict.txt",

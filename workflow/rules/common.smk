@@ -1,7 +1,8 @@
 import os
 import sys
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
 from pathlib import Path
+from types import SimpleNamespace
 
 from snakemake import __version__ as SNAKEMAKE
 from snakemake.exceptions import IncompleteCheckpointException
@@ -9,7 +10,8 @@ from snakemake.exceptions import IncompleteCheckpointException
 from hcs_lib.contexts.engine import current_engine, digest_sources
 from hcs_lib.contexts.gates import waits_at_gate
 from hcs_lib.contexts.manifests import PlatePlan
-from hcs_lib.core.errors import HcsError, MachineError
+from hcs_lib.core.errors import HcsError, MachineError, UserError
+from hcs_lib.core.refusals import when_refused
 from hcs_lib.execution.cleaning import forget
 from hcs_lib.pipeline.files import named_files
 from hcs_lib.pipeline.loading import load_pipeline
@@ -134,28 +136,44 @@ def waits_for_checkpoint(function):
     return files_or_checkpoint
 
 
+def grouped(plates, most=10):
+    """Return groups of plates by name, ten at most: up to ten plates wait for none but themselves."""
+    size = -(-len(plates) // most)
+    return {f"g{start // size + 1:02d}": plates[start : start + size] for start in range(0, len(plates), size)}
+
+
+GROUPS = grouped(list(PIPELINES))
+GROUP_OF = {plate: group for group, plates in GROUPS.items() for plate in plates}
+REFUSED = SimpleNamespace(stages=(), gate=None)
+"""Stands for the plan of a plate that was refused: its verdict says why."""
+
+
 @lru_cache
 def load_plan(path, mtime_ns):
     """Read a plan, once for each time that it was written."""
-    return PlatePlan.load(path)
+    try:
+        return PlatePlan.load(path)
+    except UserError:
+        return REFUSED
 
 
-def plan_of(wildcards):
-    """Return the plan of a plate; Snakemake compiles the plate first."""
-    path = Path(checkpoints.compile.get(plate=wildcards.plate).output[0])
+def plan_of(plate):
+    """Return the plan of a plate; Snakemake compiles the plates of its group first."""
+    checkpoints.plans.get(group=GROUP_OF[plate])
+    path = Path(f"results/{plate}/plan.json")
     return load_plan(path, path.stat().st_mtime_ns)
 
 
 def stage_memory(wildcards, attempt):
     """Return the memory that a job of a stage needs, in MB; more at each further attempt."""
-    stages = {stage.name: stage for stage in plan_of(wildcards).stages}
+    stages = {stage.name: stage for stage in plan_of(wildcards.plate).stages}
     return stages[wildcards.stage].mem_mb * attempt
 
 
 @waits_for_checkpoint
 def manifest(wildcards):
     """Return the manifest of a batch: written with the plan, compared by content."""
-    plan_of(wildcards)
+    plan_of(wildcards.plate)
     return f"results/{wildcards.plate}/manifests/{wildcards.stage}/{wildcards.batch}.json"
 
 
@@ -167,7 +185,7 @@ def batches(plate, stage):
 @waits_for_checkpoint
 def stages_before(wildcards):
     """Return the receipts of the stages before: of the same wells, and of the plate."""
-    stages = plan_of(wildcards).stages
+    stages = plan_of(wildcards.plate).stages
     names = [stage.name for stage in stages]
     return [
         receipt
@@ -180,50 +198,71 @@ def stages_before(wildcards):
 @waits_for_checkpoint
 def all_receipts(wildcards):
     """Return the receipts of all stages of a plate: not every well need have all of them."""
-    return [receipt for stage in plan_of(wildcards).stages for receipt in batches(wildcards.plate, stage)]
+    return [receipt for stage in plan_of(wildcards.plate).stages for receipt in batches(wildcards.plate, stage)]
 
 
 @waits_for_checkpoint
 def gated_receipts(wildcards):
     """Return the receipts that the gate of a plate judges."""
-    plan = plan_of(wildcards)
-    return [receipt for stage in plan.stages if stage.name == plan.gate.stage for receipt in batches(plan.plate, stage)]
+    plan = plan_of(wildcards.plate)
+    stages = [stage for stage in plan.stages if stage.name == plan.gate.stage]
+    return [receipt for stage in stages for receipt in batches(wildcards.plate, stage)]
 
 
 @waits_for_checkpoint
 def gate_of(wildcards):
     """Return what the gate of a plate writes, where it has one."""
-    return f"results/{wildcards.plate}/gate.json" if plan_of(wildcards).gate else []
+    return f"results/{wildcards.plate}/gate.json" if plan_of(wildcards.plate).gate else []
 
 
 @waits_for_checkpoint
 def gate_before(wildcards):
     """Return what the gate before a stage writes, where there is one."""
-    gate = plan_of(wildcards).gate
+    gate = plan_of(wildcards.plate).gate
     return gate_of(wildcards) if gate and gate.stage != wildcards.stage else []
 
 
 def gone_on(plate):
-    """Return whether a plate has no gate, or went through it; Snakemake lets the gate judge it first."""
-    if SETTINGS.qc_gate is None:
-        return True  # without a look at the plan, so that a dry-run knows all jobs of a plate
+    """Return whether a plate was compiled and went through its gate; Snakemake does both first."""
+    plan = plan_of(plate)
+    if plan.gate is None:
+        return plan is not REFUSED
     checkpoints.gate.get(plate=plate)
-    folder = Path("results", plate)
-    return waits_at_gate(folder, PlatePlan.load(folder / "plan.json")) is None
+    return waits_at_gate(Path("results", plate), plan) is None
+
+
+def decided(goes_on, files, otherwise=lambda: []):
+    """Return a function that gives `files` where plates go on.
+
+    While that is not known, it gives the checkpoint that tells; and where there is no gate, the files as well, so that
+    a dry-run knows all jobs of a plate.
+    """
+
+    def function(wildcards):
+        try:
+            return files() if goes_on() else otherwise()
+        except IncompleteCheckpointException as incomplete:
+            return [incomplete.targetfile, *(files() if SETTINGS.qc_gate is None else [])]
+
+    return function
+
+
+def held_up(plate):
+    """Return the file that tells why a plate is held up: what its gate found, or its plan, which was refused."""
+    return f"results/{plate}/{'plan' if plan_of(plate) is REFUSED else 'gate'}.json"
 
 
 def plates_gone_on(*files):
-    """Return a function for each plate: its files; of a plate that waits at its gate, what the gate found.
+    """Return a function for each plate: its files; of a plate that is held up, what tells why.
 
     One for each, so that no plate waits for the gate of another.
     """
-
-    def of(plate):
-        return waits_for_checkpoint(
-            lambda wildcards: expand(files if gone_on(plate) else "results/{plate}/gate.json", plate=plate)
+    return [
+        decided(
+            partial(gone_on, plate), partial(expand, files, plate=plate), otherwise=lambda plate=plate: held_up(plate)
         )
-
-    return [of(plate) for plate in PIPELINES]
+        for plate in PIPELINES
+    ]
 
 
 def folders_of(files):
@@ -231,22 +270,19 @@ def folders_of(files):
     return list(dict.fromkeys(f"results/{Path(file).parts[1]}" for file in files))
 
 
-@waits_for_checkpoint
-def failures_or_gate(wildcards):
-    """Return the failures of a plate; of one that waits at its gate, what the gate found."""
-    return f"results/{wildcards.plate}/{'tables/failures.csv' if gone_on(wildcards.plate) else 'gate.json'}"
+def failures(wildcards):
+    """Return the failures of a plate; of one that is held up, what tells why."""
+    plate = wildcards.plate
+    return decided(
+        lambda: gone_on(plate), lambda: [f"results/{plate}/tables/failures.csv"], otherwise=lambda: held_up(plate)
+    )(wildcards)
 
 
-@waits_for_checkpoint
-def replicates(wildcards):
-    """Return the statistics over plates, where there are plates to compare."""
-    return rules.screen_replicates.output if len(PIPELINES) > 1 and any(map(gone_on, PIPELINES)) else []
-
-
-@waits_for_checkpoint
-def crate(wildcards):
-    """Return the crate, where there is a plate for it."""
-    return rules.crate.output if any(map(gone_on, PIPELINES)) else []
+# The statistics over plates, where there are plates to compare; and the crate, where there is a plate for it.
+replicates = decided(
+    lambda: len(PIPELINES) > 1 and any(map(gone_on, PIPELINES)), lambda: rules.screen_replicates.output
+)
+crate = decided(lambda: any(map(gone_on, PIPELINES)), lambda: rules.crate.output)
 
 
 wildcard_constraints:
@@ -254,3 +290,4 @@ wildcard_constraints:
     library=r"[\w.]+",
     stage=r"s\d+-(cpu|gpu)",
     batch=r"b\d+",
+    group=r"g\d+",

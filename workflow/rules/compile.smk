@@ -1,4 +1,4 @@
-checkpoint compile:
+rule compile:
     input:
         index="results/{plate}/index.json",
         registry=registry_files,
@@ -17,6 +17,8 @@ checkpoint compile:
         mem_mb=1000,
         gpu=0,
     params:
+        # What was refused is tried again by every run.
+        again=lambda wildcards: when_refused(Path("results", wildcards.plate, "plan.json")),
         source=str(SOURCE),
         settings=settings_of,
         pipeline=lambda wildcards: PIPELINES[wildcards.plate].model.model_dump(mode="json"),
@@ -26,3 +28,26 @@ checkpoint compile:
         "Contexts of plate {wildcards.plate}"
     script:
         "../scripts/compile.py"
+
+
+checkpoint plans:
+    # For a group of plates: whenever a checkpoint is done, Snakemake looks at all jobs that are not.
+    input:
+        lambda wildcards: expand("results/{plate}/plan.json", plate=GROUPS[wildcards.group]),
+    output:
+        "results/workflow/plans/{group}.txt",
+    log:
+        "results/workflow/logs/plans/{group}.log",
+    benchmark:
+        "results/workflow/benchmarks/plans/{group}.tsv"
+    localrule: True
+    conda:
+        "../envs/hcs.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        gpu=0,
+    message:
+        "Plans of plates, group {wildcards.group}"
+    shell:
+        "cksum {input:q} > {output:q} 2> {log:q}"

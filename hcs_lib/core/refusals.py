@@ -1,0 +1,44 @@
+"""A refusal: in the place of what a command was to write, why there is none.
+
+The rules `index` and `compile` leave one where the input is wrong, so that other plates go on and only this one fails,
+at its verdict. Whatever reads the file raises the same error again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hcs_lib.core.errors import Problem, UserError
+from hcs_lib.core.files import read_json, write_json
+
+_BEGIN = b'{"refused":'
+
+
+def refuse(path: Path, error: UserError) -> None:
+    """Write the problems of `error` in place of the file."""
+    write_json(path, {"refused": [asdict(problem) for problem in error.problems]})
+
+
+def when_refused(path: Path) -> int:
+    """Return the time stamp (ns) of a refusal; 0 where the file is none, or absent."""
+    try:
+        with path.open("rb") as file:
+            return path.stat().st_mtime_ns if file.read(len(_BEGIN)) == _BEGIN else 0
+    except FileNotFoundError:
+        return 0
+
+
+def read_accepted(path: Path, what: str) -> Any:
+    """Read JSON as `read_json` does.
+
+    Raises
+    ------
+    UserError
+        Where the file is missing or is no JSON; with the problems of the refusal, where it is one.
+    """
+    document = read_json(path, what)
+    if isinstance(document, dict) and "refused" in document:
+        raise UserError(Problem(**problem) for problem in document["refused"])
+    return document
