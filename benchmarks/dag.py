@@ -86,7 +86,7 @@ finally:
 
 
 class Outcome(NamedTuple):
-    """What a run took. Batches are those that were executed; every plate has seven jobs beside them, every group one."""
+    """What a run took. Batches are those that were executed; a plate has seven jobs beside them, a group one."""
 
     plates: int
     run: str
