@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, Protocol, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 MemoryType = Literal["numpy", "cupy", "torch", "pyclesperanto"]
 Coupling = Literal["none", "mixes", "reduces", "channel_last"]
@@ -48,8 +47,7 @@ class ProcessingContract(Enum):
         return getattr(registry, self.value)(func, image, *args, **kwargs)
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(NamedTuple):
     """What a function says of itself. See `image_function` for the meaning of each field."""
 
     accepts: tuple[int, ...]
@@ -64,9 +62,9 @@ class Declaration:
     tags: tuple[str, ...]
     columns: str | None
     rows: Rows
-    shape: str | None = None
-    uncouple: Mapping[str, Any] = field(default_factory=dict)
-    generic: bool = False
+    shape: str | None
+    uncouple: Mapping[str, Any]
+    generic: bool
 
 
 F = TypeVar("F", bound=Callable[..., Any])

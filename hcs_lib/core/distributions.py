@@ -43,14 +43,14 @@ def entry_points(group: str) -> dict[str, tuple[str, ...]]:
     for folder in dict.fromkeys(sys.path):
         for info in _infos(folder):
             path = os.path.join(folder, info, "entry_points.txt")  # noqa: PTH118 — at every start, for every distribution
-            with suppress(OSError), open(path, encoding="utf-8") as file:  # noqa: PTH123
-                text = file.read()
-                if f"[{group}]" in text:
+            with suppress(OSError), open(path, "rb") as file:  # noqa: PTH123
+                content = file.read()
+                if f"[{group}]".encode() in content:
                     from configparser import ConfigParser
 
                     parser = ConfigParser(delimiters="=", interpolation=None)
                     parser.optionxform = str  # type: ignore[method-assign,assignment]
-                    parser.read_string(text)
+                    parser.read_string(content.decode())
                     for name, target in parser[group].items():
                         found[name] = tuple(dict.fromkeys((*found.get(name, ()), target)))
     return found

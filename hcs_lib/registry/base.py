@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from hcs_lib import __version__
-from hcs_lib.core.declare import MemoryType, ProcessingContract
 from hcs_lib.core.distributions import installed_version
 from hcs_lib.core.errors import HcsError, MachineError, Problem, UserError
 from hcs_lib.registry.execute import ContractExecution
 
 if TYPE_CHECKING:
+    from hcs_lib.core.declare import MemoryType, ProcessingContract
     from hcs_lib.registry.entry import FunctionEntry, Parameter
 
 PROBE_VERSION = 4

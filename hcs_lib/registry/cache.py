@@ -1,27 +1,30 @@
-"""Registry files: one JSON per library, whole and valid for these versions, or not used at all."""
+"""Registry files: one JSON per library, whole and valid for these versions, or not used at all.
+
+A file is one JSON object laid out in lines: a head with the versions, one line for each function, and the digest of
+all that stands before it. Reading one parses the head; the line of a function is parsed when it is first asked for.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hcs_lib.core.canonical import digest
-from hcs_lib.core.files import write_json
-from hcs_lib.registry.entry import FIELDS, PARAMETER_FIELDS, FunctionEntry
+from hcs_lib.core.canonical import canonical_json
+from hcs_lib.core.errors import MachineError
+from hcs_lib.core.files import write_atomic
 
-SCHEMA_VERSION = 2
+if TYPE_CHECKING:
+    from hcs_lib.registry.entry import FunctionEntry
+
+SCHEMA_VERSION = 3
+"""Raised whenever this layout changes, or the fields of `FunctionEntry` or `Parameter` do."""
+
 _DAY = 86_400.0
-_FRAME = re.compile(rb'\{"digest":"([0-9a-f]{64})","registry":(.*)\}\n', re.DOTALL)
-"""What `write_library` writes around the registry: its bytes are held against the digest without writing them anew."""
-
-_VERSIONS = re.compile(rb'"versions":(\{[^{}]*\})\}\}\n\Z')
-"""How such a file ends: its keys are sorted."""
 
 
 class StaleError(Exception):
@@ -46,52 +49,68 @@ def snapshot_folder() -> Path:
 def snapshot_versions(library: str) -> dict[str, str] | None:
     """Return the versions that the shipped snapshot of a library is of; None where there is none."""
     try:
-        tail = _VERSIONS.search((snapshot_folder() / f"{library}.json").read_bytes())
-    except OSError:
+        with (snapshot_folder() / f"{library}.json").open("rb") as file:
+            return dict(_parse_head(file.readline())["versions"])
+    except (OSError, ValueError, KeyError):
         return None
-    return None if tail is None else dict(json.loads(tail[1]))
 
 
 def write_library(path: Path, library: str, versions: Mapping[str, str], entries: Iterable[FunctionEntry]) -> None:
     """Write the file of a library with its digest, atomically. The same entries make the same bytes."""
-    body = {
-        "schema_version": SCHEMA_VERSION,
-        "library": library,
-        "versions": dict(versions),
-        "functions": [entry.to_json() for entry in sorted(entries, key=lambda entry: entry.id)],
-    }
-    write_json(path, {"digest": digest(body), "registry": body})
+    head = {"library": library, "schema_version": SCHEMA_VERSION, "versions": dict(versions)}
+    functions = [{entry.id: entry.to_json()} for entry in sorted(entries, key=lambda entry: entry.id)]
+    lines = b",\n".join(_open(function)[1:] for function in functions)
+    body = b'%s,"functions":{\n%s\n},' % (_open(head), lines)
+    write_atomic(path, body + _seal(body))
 
 
-class Entries(Mapping[str, FunctionEntry]):
-    """Entries by id, each made of its JSON when it is first asked for: most runs need a few of a thousand.
+def _open(value: Mapping[str, Any]) -> bytes:
+    """Return a JSON object without its closing brace, so that more can follow."""
+    return canonical_json(value)[: -len(b"}\n")]
+
+
+def _seal(body: bytes) -> bytes:
+    """Return how a file ends: with the digest of all before."""
+    return b'"digest":"%s"}\n' % hashlib.sha256(body).hexdigest().encode()
+
+
+def _parse_head(line: bytes) -> Any:
+    """Read the first line of a file, which opens the object and that of the functions."""
+    return json.loads(line + b"}}")
+
+
+class Entries(Mapping[str, "FunctionEntry"]):
+    """Entries by id, each made of its line when it is first asked for: most runs need a few of a thousand.
 
     Raises
     ------
-    TypeError
-        For a field that entries, or their parameters, do not have.
+    MachineError
+        When asked for an entry with fields that entries do not have: another version of this package wrote it, and
+        did not raise `SCHEMA_VERSION`.
     """
 
-    def __init__(self, functions: Sequence[Mapping[str, Any]]) -> None:
-        self._json = {function["id"]: function for function in functions}
+    def __init__(self, path: Path, lines: Iterable[bytes]) -> None:
+        self._path = path
+        parts = (line.partition(b'":') for line in lines)
+        self._lines = {name[1:].decode(): value for name, _, value in parts}
         self._made: dict[str, FunctionEntry] = {}
-        unknown = set().union(*functions) - FIELDS
-        unknown |= (
-            set().union(*(p for function in functions for p in function.get("parameters", ()))) - PARAMETER_FIELDS
-        )
-        if unknown:
-            raise TypeError(f"unknown fields {', '.join(sorted(unknown))}")
 
     def __getitem__(self, name: str) -> FunctionEntry:
         if name not in self._made:
-            self._made[name] = FunctionEntry.from_json(self._json[name])
+            from hcs_lib.registry.entry import FunctionEntry
+
+            try:
+                self._made[name] = FunctionEntry.from_json(json.loads(self._lines[name].rstrip(b",")))
+            except (ValueError, TypeError) as error:
+                raise MachineError(f"{self._path}: what it says of {name} cannot be read ({error}). "
+                                   "Delete it.") from None  # fmt: skip
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._json)
+        return iter(self._lines)
 
     def __len__(self) -> int:
-        return len(self._json)
+        return len(self._lines)
 
 
 def read_library(
@@ -116,21 +135,23 @@ def read_library(
         Where it is anything but the whole file of this library.
     """
     try:
-        frame = _FRAME.fullmatch(path.read_bytes())
-        if frame is None or hashlib.sha256(frame[2] + b"\n").hexdigest() != frame[1].decode():
+        content = path.read_bytes()
+        body, _, _ = content.rpartition(b'"digest":')
+        if content[len(body) :] != _seal(body):
             raise DamagedError("it is not whole, or was changed by hand")
-        body = json.loads(frame[2])
-        if body["schema_version"] != SCHEMA_VERSION:
-            raise StaleError(f"it has schema {body['schema_version']}, expected {SCHEMA_VERSION}")
-        if body["library"] != library:
-            raise DamagedError(f"it is the file of {body['library']}")
-        differing = _differences(body["versions"], versions)
+        first, *lines, _ = filter(None, body.splitlines())
+        head = _parse_head(first)
+        if head["schema_version"] != SCHEMA_VERSION:
+            raise StaleError(f"it has schema {head['schema_version']}, expected {SCHEMA_VERSION}")
+        if head["library"] != library:
+            raise DamagedError(f"it is the file of {head['library']}")
+        differing = _differences(head["versions"], versions)
         if differing:
             raise StaleError(differing)
         age = (time.time() - path.stat().st_mtime) / _DAY
         if max_age_days is not None and age > max_age_days:
             raise StaleError(f"it is {age:.0f} days old, more than {max_age_days:g}")
-        return Entries(body["functions"])
+        return Entries(path, lines)
     except FileNotFoundError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hcs_lib.core.declare import MemoryType
 from hcs_lib.core.distributions import installed_version
 from hcs_lib.core.errors import MachineError
 from hcs_lib.registry import cache
@@ -33,7 +32,7 @@ class CudaRegistry(LibraryRegistryBase):
         What it is installed with: `cucim` stands for `cucim-cu12` and `cucim-cu13`.
     """
 
-    MEMORY_TYPE: ClassVar[MemoryType] = "cupy"
+    MEMORY_TYPE = "cupy"
     FLOAT_DTYPE = "float32"
     DEVICE = "cuda"
     DEPENDENCIES = ("cupy",)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from hcs_lib.core.canonical import digest, digest_file
-from hcs_lib.core.declare import DECLARATION, DTYPES, Declaration, MemoryType
+from hcs_lib.core.declare import DECLARATION, DTYPES, Declaration
 from hcs_lib.core.errors import HcsError, Problem, UserError
 from hcs_lib.registry.base import LibraryRegistryBase, Progress
-from hcs_lib.registry.entry import FunctionEntry
 from hcs_lib.registry.sources import dependencies, source_digest
+
+if TYPE_CHECKING:
+    from hcs_lib.registry.entry import FunctionEntry
 
 
 class DeclaredLibrary(LibraryRegistryBase):
@@ -29,7 +31,7 @@ class DeclaredLibrary(LibraryRegistryBase):
     """
 
     probed = False
-    MEMORY_TYPE: ClassVar[MemoryType] = "numpy"
+    MEMORY_TYPE = "numpy"
     FLOAT_DTYPE = "float32"
     IMAGE_PARAMETERS = frozenset({"image", "labels", "stack", "tiles"})
 
@@ -128,6 +130,7 @@ class DeclaredLibrary(LibraryRegistryBase):
 
     def _entry(self, function_id: str, target: str) -> FunctionEntry:
         from hcs_lib.registry.discover import first_line, parameters_of
+        from hcs_lib.registry.entry import FunctionEntry
 
         module, _, _ = target.partition(":")
         function = self.function(target)

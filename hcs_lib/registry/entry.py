@@ -148,8 +148,6 @@ def _bits(dtype: str) -> int:
     return int(found[0]) if found else 1
 
 
-FIELDS = frozenset(each.name for each in fields(FunctionEntry))
-PARAMETER_FIELDS = frozenset(each.name for each in fields(Parameter))
 _TUPLES = frozenset({"tags", "accepts", "special_inputs", "special_outputs"})
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from hcs_lib.core.errors import MachineError, Problem, UserError, nearest
 from hcs_lib.registry import cache, extensions
 from hcs_lib.registry.base import FunctionMetadata, LazyFunction, LibraryRegistryBase, Progress
-from hcs_lib.registry.entry import FunctionEntry
 from hcs_lib.registry.libraries import get_library, library_names
-from hcs_lib.registry.search import Query
+
+if TYPE_CHECKING:
+    from hcs_lib.registry.entry import FunctionEntry
+    from hcs_lib.registry.search import Query
 
 Source = Literal["workflow", "user", "snapshot", "probe"]
 
@@ -57,7 +58,6 @@ class Catalogue(NamedTuple):
     path: Path | None
 
 
-@dataclass(frozen=True, slots=True)
 class RegistryService:
     """The functions of all libraries, each library read when first needed.
 
@@ -73,9 +73,10 @@ class RegistryService:
         How old the user's cache may be. The workflow's files do not age.
     """
 
-    folder: Path | None = None
-    max_age_days: float = MAX_AGE_DAYS
-    _catalogues: dict[str, Catalogue] = field(default_factory=dict, init=False, repr=False)
+    def __init__(self, folder: Path | None = None, max_age_days: float = MAX_AGE_DAYS) -> None:
+        self._folder = folder
+        self._max_age_days = max_age_days
+        self._catalogues: dict[str, Catalogue] = {}
 
     def entry(self, function_id: str) -> FunctionEntry:
         """Return what is known of a function.
@@ -224,9 +225,9 @@ class RegistryService:
 
     def _places(self, library: str) -> Iterator[tuple[Source, Path, float | None]]:
         name = f"{library}.json"
-        if self.folder is not None:
-            yield "workflow", self.folder / name, None
-        yield "user", cache.user_folder() / name, self.max_age_days
+        if self._folder is not None:
+            yield "workflow", self._folder / name, None
+        yield "user", cache.user_folder() / name, self._max_age_days
         yield "snapshot", cache.snapshot_folder() / name, None
 
     @staticmethod

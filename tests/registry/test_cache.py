@@ -1,10 +1,11 @@
+import hashlib
 import json
 import os
 import time
 
 import pytest
 
-from hcs_lib.core.canonical import canonical_json, digest
+from hcs_lib.core.errors import MachineError
 from hcs_lib.registry.cache import DamagedError, StaleError, read_library, write_library
 from hcs_lib.registry.entry import FunctionEntry, Parameter
 
@@ -58,28 +59,55 @@ def test_age(path):
         read_library(path, "toy", VERSIONS, max_age_days=7)
 
 
-def _changed(value):
-    value["registry"]["functions"][0]["accepts"] = [2]
-    return value
+def _seal(body):
+    return body + b'"digest":"%s"}\n' % hashlib.sha256(body).hexdigest().encode()
 
 
-def _foreign(value):
-    value["registry"]["library"] = "other"
-    return value | {"digest": digest(value["registry"])}
+def test_a_file_is_json_with_one_line_for_each_function(path):
+    content = path.read_bytes()
+    value = json.loads(content)
+    assert {name: FunctionEntry.from_json(found) for name, found in value["functions"].items()} == {
+        "toy.a": OTHER, "toy.smooth": ENTRY,
+    }  # fmt: skip
+    assert (value["library"], value["versions"]) == ("toy", VERSIONS)
+    assert len(content.splitlines()) == 4
+    assert content == _seal(content[: content.index(b'"digest"')])
 
 
-def _unknown_field(value):
-    value["registry"]["functions"][0]["colour"] = "red"
-    return value | {"digest": digest(value["registry"])}
+def test_no_functions(path):
+    write_library(path, "toy", VERSIONS, [])
+    assert read_library(path, "toy", VERSIONS) == {}
 
 
 @pytest.mark.parametrize(
-    ("change", "said"), [(_changed, "by hand"), (_foreign, "the file of other"), (_unknown_field, "cannot be read")]
+    ("old", "new"), [(b'"accepts":[2,3]', b'"accepts":[2]'), (b'"toy":"1.0"', b'"toy":"1.1"'), (b"},\n", b"},")]
 )
-def test_changed_and_foreign_files(path, change, said):
-    path.write_bytes(canonical_json(change(json.loads(path.read_bytes()))))
-    with pytest.raises(DamagedError, match=said):
+def test_changed_by_hand(path, old, new):
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    with pytest.raises(DamagedError, match="by hand"):
         read_library(path, "toy", VERSIONS)
+
+
+def test_the_file_of_another_library(path):
+    with pytest.raises(DamagedError, match="the file of toy"):
+        read_library(path, "other", VERSIONS)
+
+
+def test_another_schema(path):
+    body = path.read_bytes().rpartition(b'"digest"')[0]
+    path.write_bytes(_seal(body.replace(b'"schema_version":3', b'"schema_version":2')))
+    with pytest.raises(StaleError, match="schema 2, expected 3"):
+        read_library(path, "toy", VERSIONS)
+
+
+def test_fields_that_entries_do_not_have(path):
+    body = path.read_bytes().rpartition(b'"digest"')[0]
+    path.write_bytes(_seal(body.replace(b'"coupling"', b'"colour"')))
+    entries = read_library(path, "toy", VERSIONS)
+    assert entries["toy.a"] == OTHER
+    with pytest.raises(MachineError, match=r"toy.json: what it says of toy.smooth cannot be read .*colour"):
+        entries["toy.smooth"]
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{}", b"\xff\xfe", b'{"digest": 1, "registry": []}'])

@@ -101,7 +101,7 @@ def test_snapshots_are_for_the_locked_versions(repository):
         line.split(" ;")[0].strip().split("==") for line in (repository / "requirements.lock").read_text().splitlines()
     )
     for library, distribution in (("skimage", "scikit-image"), ("scipy.ndimage", "scipy")):
-        versions = json.loads((snapshot_folder() / f"{library}.json").read_bytes())["registry"]["versions"]
+        versions = json.loads((snapshot_folder() / f"{library}.json").read_bytes())["versions"]
         assert versions[library] == lock[distribution]
         assert versions["numpy"] == lock["numpy"]
 

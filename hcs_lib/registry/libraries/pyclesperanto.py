@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from hcs_lib.core.declare import MemoryType
 from hcs_lib.core.errors import MachineError
 from hcs_lib.registry.base import LibraryRegistryBase, distribution_version
 
@@ -18,7 +17,7 @@ class PyclesperantoRegistry(LibraryRegistryBase):
 
     library_name = "pyclesperanto"
     MODULES_TO_SCAN = ("pyclesperanto",)
-    MEMORY_TYPE: ClassVar[MemoryType] = "pyclesperanto"
+    MEMORY_TYPE = "pyclesperanto"
     FLOAT_DTYPE = "float32"
     DTYPES = ("uint16", "uint8", "int32")
     DEVICE = "opencl"

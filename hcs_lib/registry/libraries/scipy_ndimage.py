@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from hcs_lib.core.declare import MemoryType
 from hcs_lib.registry.base import LibraryRegistryBase, distribution_version
 
 
@@ -14,7 +13,7 @@ class ScipyNdimageRegistry(LibraryRegistryBase):
 
     library_name = "scipy.ndimage"
     MODULES_TO_SCAN = ("scipy.ndimage",)
-    MEMORY_TYPE: ClassVar[MemoryType] = "numpy"
+    MEMORY_TYPE = "numpy"
     FLOAT_DTYPE = "float32"
     UNCOUPLE = ({"axes": [-2, -1]},)
     IMAGE_PARAMETERS = frozenset({"input", "arr"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from hcs_lib.core.declare import MemoryType
 from hcs_lib.registry.base import LibraryRegistryBase, distribution_version
 
 # All else there is filter design, or wants a single signal. What makes complex numbers of an image is left out too.
@@ -34,7 +33,7 @@ class ScipySignalRegistry(LibraryRegistryBase):
 
     library_name = "scipy.signal"
     MODULES_TO_SCAN = ("scipy.signal",)
-    MEMORY_TYPE: ClassVar[MemoryType] = "numpy"
+    MEMORY_TYPE = "numpy"
     FLOAT_DTYPE = "float32"
     FUNCTIONS = _OF_IMAGES
     IMAGE_PARAMETERS = frozenset({"Iin", "a", "data", "im", "in1", "input", "signal", "volume", "x"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from hcs_lib.core.declare import MemoryType
 from hcs_lib.registry.base import LibraryRegistryBase, distribution_version
 
 _FIGURE = "it draws a figure"
@@ -37,7 +36,7 @@ class SkimageRegistry(LibraryRegistryBase):
         "skimage.transform",
         "skimage.util",
     )
-    MEMORY_TYPE: ClassVar[MemoryType] = "numpy"
+    MEMORY_TYPE = "numpy"
     FLOAT_DTYPE = "float32"
     DEPENDENCIES = ("numpy", "scipy")
     EXCLUSIONS: ClassVar[Mapping[str, str]] = {

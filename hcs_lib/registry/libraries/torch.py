@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from hcs_lib.core.declare import MemoryType
 from hcs_lib.registry import adapters
 from hcs_lib.registry.base import LibraryRegistryBase, distribution_version
 
@@ -28,7 +27,7 @@ class TorchRegistry(LibraryRegistryBase):
     }
     MODULES_TO_SCAN = tuple(PUBLIC)
     ADAPTERS = adapters.__name__
-    MEMORY_TYPE: ClassVar[MemoryType] = "torch"
+    MEMORY_TYPE = "torch"
     FLOAT_DTYPE = "float32"
     PROBE_ARGUMENTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         **{name: {"kernel_size": 3} for name in ("avg_pool2d", "avg_pool3d", "max_pool2d", "max_pool3d")},
