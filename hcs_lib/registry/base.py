@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hcs_lib.core.declare import MemoryType, ProcessingContract
     from hcs_lib.registry.entry import FunctionEntry, Parameter
 
-PROBE_VERSION = 4
+PROBE_VERSION = 5
 """Raised whenever the probe finds anything else than before: files of another version are not used."""
 
 
@@ -122,6 +122,9 @@ class LibraryRegistryBase(ContractExecution, ABC):
         What it is probed on: `cpu`, `opencl` or `cuda`; and CPU seconds that the probe of one function may take.
     UNCOUPLE
         Arguments that may switch the coupling of slices off. The probe proves it for each function.
+    KEEP_SIZE
+        Arguments, beside switches and the modes of convolutions, that may make a function which resizes images keep
+        their size. The probe proves it for each function.
     TWIN
         Of a library on the GPU that mirrors one on the CPU: how its ids begin, and how those of the other do.
     """
@@ -146,6 +149,7 @@ class LibraryRegistryBase(ContractExecution, ABC):
     DEVICE: ClassVar[str] = "cpu"
     WATCHDOG_SECONDS: ClassVar[float] = 10.0
     UNCOUPLE: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    KEEP_SIZE: ClassVar[tuple[Mapping[str, Any], ...]] = ()
     TWIN: ClassVar[tuple[str, str] | None] = None
 
     @abstractmethod

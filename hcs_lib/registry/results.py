@@ -233,7 +233,7 @@ def _fills_bounds(values: Any) -> bool:
 
 
 def size(subject: Subject, good: Mapping[str, Trial], returns: Returns, accepts: tuple[int, ...]) -> dict[str, Any]:
-    """Find whether an image comes back with other sides than it had, and the switch that prevents it."""
+    """Find whether an image comes back with other sides than it had, and the arguments that prevent it."""
     _, trial = _primary(good, accepts[0])
     sample, result = result_of(trial, accepts[0])
     if returns not in ("image", "labels", "mask") or result.shape[-2:] == sample.shape[-2:]:
@@ -243,6 +243,8 @@ def size(subject: Subject, good: Mapping[str, Trial], returns: Returns, accepts:
         for known in subject.parameters
         if isinstance(known.default, bool) or (known.name, known.default) == ("mode", "full")
     ]
+    names = {known.name for known in subject.parameters}
+    switches += [dict(arguments) for arguments in subject.registry.KEEP_SIZE if arguments.keys() <= names]
     for extra in switches:
         kept = subject.call(sample, attempt=trial.attempts.get(accepts[0]), **extra)
         if isinstance(kept, np.ndarray) and kept.shape == sample.shape:

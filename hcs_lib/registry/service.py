@@ -84,13 +84,13 @@ class RegistryService:
         Raises
         ------
         UserError
-            For an id that no library has, with the nearest; for a function that is excluded, with the reason.
+            For an id that no library has, with the nearest, and how modules of the user are named; for a function that
+            is excluded, with the reason.
         """
         library = self._library_of(function_id)
         entry = None if library is None else self.catalogue(library).entries.get(function_id)
         if entry is None:
-            hint = nearest(function_id, self.entries())
-            raise UserError(Problem("registry", f"There is no function {function_id!r}.", hint))
+            raise UserError(Problem("registry", f"There is no function {function_id!r}.", self._hint(function_id)))
         if entry.excluded is not None:
             raise UserError(Problem("registry", f"{function_id!r} cannot be used: {entry.excluded}."))
         return entry
@@ -229,6 +229,17 @@ class RegistryService:
             yield "workflow", self._folder / name, None
         yield "user", cache.user_folder() / name, self._max_age_days
         yield "snapshot", cache.snapshot_folder() / name, None
+
+    def _hint(self, function_id: str) -> str:
+        """Return what to do about an id that there is not: functions of that name elsewhere, else those of like ids."""
+        module, _, name = function_id.rpartition(".")
+        known = self.entries()
+        namesakes = sorted((other for other in known if other.rpartition(".")[2] == name), key=len)[:3]
+        hints = [f"Did you mean {' or '.join(namesakes)}?" if namesakes else nearest(function_id, known)]
+        if module and self._library_of(function_id) is None:
+            hints.append(f"Is {module} a module of your own? Name it: `hcs --module {module} …`, or "
+                         f"`registry: {{modules: [{module}]}}` in the configuration.")  # fmt: skip
+        return " ".join(filter(None, hints))
 
     @staticmethod
     def _library_of(function_id: str) -> str | None:

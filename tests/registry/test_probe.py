@@ -90,6 +90,7 @@ def test_uncoupling_is_proven(probed):
 
 def test_what_differs_between_two_calls_is_tagged(probed):
     assert "nondeterministic" in probed["noisy"].tags
+    assert "nondeterministic" in probed["unwritten"].tags
     assert "nondeterministic" not in probed["smooth"].tags
 
 

@@ -120,8 +120,23 @@ def test_unknown_function_offers_the_nearest():
         UserError, match=r"no function 'skimage.filters.gausian'.*Did you mean skimage.filters.gaussian"
     ):
         RegistryService().entry("skimage.filters.gausian")
-    with pytest.raises(UserError, match="no function 'nothing'"):
+    with pytest.raises(UserError, match=r"no function 'nothing'\.$"):
         RegistryService().entry("nothing")
+
+
+def test_unknown_function_offers_its_namesakes():
+    said = r"no function 'gaussian'. Did you mean skimage.filters.gaussian or cucim.skimage.filters.gaussian\?$"
+    with pytest.raises(UserError, match=said):
+        RegistryService().entry("gaussian")
+
+
+def test_unknown_function_may_be_of_a_module_of_the_user():
+    said = r"no function 'filters.x'\. Is filters a module of your own\? Name it: `hcs --module filters …`, or "
+    with pytest.raises(UserError, match=said):
+        RegistryService().entry("filters.x")
+    with pytest.raises(UserError, match=r"no function 'skimage.filters.x'\.") as raised:
+        RegistryService().entry("skimage.filters.x")
+    assert "module" not in str(raised.value)
 
 
 def test_excluded_function_says_why():

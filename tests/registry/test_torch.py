@@ -44,6 +44,10 @@ PLANES = [
     ("torch.nn.functional.max_pool2d", {"kernel_size": 3}, lambda image: blocks(image).max((-1, -2))),
     ("torch.nn.functional.max_pool2d", {"kernel_size": 3, "stride": 1, "padding": 1},
      lambda image: ndimage.maximum_filter(image, 3, axes=(-2, -1))),
+    ("torch.nn.functional.max_pool2d", {"kernel_size": [5, 3], "padding": "same"},
+     lambda image: ndimage.maximum_filter(image, (5, 3), axes=(-2, -1))),
+    ("torch.nn.functional.avg_pool2d", {"kernel_size": [5, 3], "padding": "same"},
+     lambda image: ndimage.uniform_filter(image.astype(float), (5, 3), mode="constant", axes=(-2, -1))),
     ("torch.nn.functional.lp_pool2d", {"kernel_size": 3, "norm_type": 2},
      lambda image: np.sqrt((blocks(image) ** 2).sum((-1, -2)))),
     ("torch.nn.functional.conv2d", {"weight": KERNEL, "padding": "same"},
@@ -113,6 +117,24 @@ def test_boxes_of_a_stack():
     kernel = RNG.random((3, 3, 3))
     found = call("torch.nn.functional.conv3d", STACK, weight=kernel.tolist(), padding="same")
     np.testing.assert_allclose(found, ndimage.correlate(STACK.astype(float), kernel, mode="constant"), rtol=1e-5)
+
+
+def test_a_window_around_each_voxel():
+    padded = {"kernel_size": [3, 5, 3], "padding": "same"}
+    means = ndimage.uniform_filter(STACK.astype(float), (3, 5, 3), mode="constant")
+    np.testing.assert_allclose(call("torch.nn.functional.avg_pool3d", STACK, **padded), means, rtol=1e-5)
+    found = call("torch.nn.functional.max_pool3d", STACK, **padded, stride=1)
+    np.testing.assert_array_equal(found, ndimage.maximum_filter(STACK, (3, 5, 3)))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"kernel_size": 4}, {"kernel_size": 3, "stride": 2}, {"kernel_size": 3, "dilation": [1, 2]},
+     {"kernel_size": 3, "padding": "valid"}],
+)  # fmt: skip
+def test_no_window_around_each_pixel(arguments):
+    with pytest.raises(ValueError, match="a kernel of odd sides"):
+        call("torch.nn.functional.max_pool2d", FLOATS, **{"padding": "same"} | arguments)
 
 
 def test_a_large_stack_has_quantiles_too(monkeypatch):

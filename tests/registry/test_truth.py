@@ -110,6 +110,13 @@ def test_known_truths_of_torch(known, installed):
 
 
 @pytest.mark.torch
+def test_sizes_that_are_kept_by_padding(installed):
+    kept = {name for name, entry in installed("torch").items() if entry.keep_size == {"padding": "same"}}
+    names = ("avg_pool2d", "avg_pool3d", "conv2d", "conv3d", "max_pool2d", "max_pool3d")
+    assert kept == {f"torch.nn.functional.{name}" for name in names}
+
+
+@pytest.mark.torch
 def test_every_function_of_torch_can_be_used(installed):
     entries = installed("torch").values()
     assert len(entries) >= 60

@@ -22,18 +22,20 @@ Sides = int | Sequence[int]
 
 
 def avg_pool2d(
-    image: torch.Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True,
+    image: torch.Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides | str = 0,
+    ceil_mode: bool = False, count_include_pad: bool = True,
 ) -> torch.Tensor:  # fmt: skip
-    """Mean of windows, by default side by side: a smaller image."""
+    """Mean of windows, by default side by side: a smaller image. `padding: same` puts one around each pixel."""
+    stride, padding = _around(kernel_size, stride, padding)
     return planewise(F.avg_pool2d, floats(image), kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
 def max_pool2d(
-    image: torch.Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides = 0, dilation: Sides = 1,
+    image: torch.Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides | str = 0, dilation: Sides = 1,
     ceil_mode: bool = False,
 ) -> torch.Tensor:  # fmt: skip
-    """Maximum of windows, by default side by side: a smaller image. A stride of 1 makes it a dilation."""
+    """Maximum of windows, by default side by side: a smaller image. `padding: same` makes it a dilation."""
+    stride, padding = _around(kernel_size, stride, padding, dilation)
     pooled = planewise(F.max_pool2d, floats(image), kernel_size, stride, padding, dilation, ceil_mode)
     return pooled.to(image.dtype)
 
@@ -46,18 +48,20 @@ def lp_pool2d(
 
 
 def avg_pool3d(
-    image: torch.Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True,
+    image: torch.Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides | str = 0,
+    ceil_mode: bool = False, count_include_pad: bool = True,
 ) -> torch.Tensor:  # fmt: skip
-    """Mean of boxes of a stack, by default side by side."""
+    """Mean of boxes of a stack, by default side by side. `padding: same` puts one around each voxel."""
+    stride, padding = _around(kernel_size, stride, padding)
     return volumewise(F.avg_pool3d, floats(image), kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
 def max_pool3d(
-    image: torch.Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides = 0, dilation: Sides = 1,
+    image: torch.Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides | str = 0, dilation: Sides = 1,
     ceil_mode: bool = False,
 ) -> torch.Tensor:  # fmt: skip
-    """Maximum of boxes of a stack, by default side by side."""
+    """Maximum of boxes of a stack, by default side by side. `padding: same` puts one around each voxel."""
+    stride, padding = _around(kernel_size, stride, padding, dilation)
     return volumewise(F.max_pool3d, floats(image), kernel_size, stride, padding, dilation, ceil_mode).to(image.dtype)
 
 
@@ -132,3 +136,27 @@ def softplus(image: torch.Tensor, beta: float = 1.0, threshold: float = 20.0) ->
 def _kernel(weight: Any, image: torch.Tensor) -> torch.Tensor:
     """Return a kernel, nested lists or a tensor, as torch wants it: (out, in, …)."""
     return torch.as_tensor(weight, dtype=image.dtype, device=image.device)[None, None]
+
+
+def _around(
+    kernel_size: Sides, stride: Sides | None, padding: Sides | str, dilation: Sides = 1
+) -> tuple[Sides | None, Sides]:
+    """Return stride and padding; for a padding of `same`, those of a window around each pixel.
+
+    Raises
+    ------
+    ValueError
+        For a padding in other words, and where `same` cannot be: an even kernel has no middle.
+    """
+    if not isinstance(padding, str):
+        return stride, padding
+    sides, others = _numbers(kernel_size), (*_numbers(stride or 1), *_numbers(dilation))
+    if padding != "same" or any(side % 2 == 0 for side in sides) or any(number != 1 for number in others):
+        raise ValueError(
+            "padding is a number, or `same` for a kernel of odd sides with no other stride or dilation than 1"
+        )
+    return 1, tuple(side // 2 for side in sides)
+
+
+def _numbers(value: Sides) -> tuple[int, ...]:
+    return (value,) if isinstance(value, int) else tuple(value)

@@ -29,6 +29,7 @@ class TorchRegistry(LibraryRegistryBase):
     ADAPTERS = adapters.__name__
     MEMORY_TYPE = "torch"
     FLOAT_DTYPE = "float32"
+    KEEP_SIZE = ({"padding": "same"},)
     PROBE_ARGUMENTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         **{name: {"kernel_size": 3} for name in ("avg_pool2d", "avg_pool3d", "max_pool2d", "max_pool3d")},
         **{name: {"other": lambda sample: 0.3 * sample.peak} for name in ("ge", "gt", "le", "lt", "eq", "ne")},
