@@ -105,7 +105,7 @@ def show(function: str, folder: Path | None, as_json: bool) -> None:
         default = "required" if parameter.required else f"default {parameter.shown or repr(parameter.default)}"
         given = "`inputs`, or metadata" if parameter.name in RESOLVERS else "`inputs`"
         source = f" (from {given})" if parameter.name in entry.special_inputs else ""
-        annotation = parameter.annotation.strip("'")
+        annotation = parameter.annotation.strip("'\"")
         click.echo(f"  {parameter.name:<18} {annotation}  {default}{source}".rstrip())
     click.echo(f"\n{_step(entry)}")
 

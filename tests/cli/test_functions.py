@@ -80,6 +80,8 @@ def test_show_says_where_special_inputs_come_from_and_what_keeps_slices_apart():
     ("args", "message"),
     [
         (("show", "hcs.segment_nucleus"), "Did you mean hcs.segment_nuclei"),
+        (("show", "segment_nuclei"), "Did you mean hcs.segment_nuclei?"),
+        (("show", "filters.x"), "Is filters a module of your own? Name it: `hcs --module filters …`"),
         (("list", "--library", "skimag"), "skimag"),
     ],
 )

@@ -135,6 +135,20 @@ def test_what_real_functions_are_refused_for(analysis: Path, func: str, problem:
     assert found.startswith(f"pipeline.yaml:3: Step 'a': {problem}")
 
 
+@pytest.mark.torch
+def test_a_window_around_each_pixel_keeps_the_size(analysis: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    pool = "{call: torch.nn.functional.max_pool2d, args: {kernel_size: [5, 3], padding: PADDING}}"
+    text = f"name: demo\nsteps:\n  - {{name: a, func: {pool}, keep: true}}\n"
+    (analysis / "pipeline.yaml").write_text(text.replace("PADDING", "[2, 1]"))
+    with pytest.raises(UserError, match=r"max_pool2d changes the size of the image, .* Give it `padding: same`\."):
+        compile_here(analysis)
+    (analysis / "pipeline.yaml").write_text(text.replace("PADDING", "same"))
+    compile_here(analysis)
+    context = FrozenContext.load(analysis / "results" / "demo" / "contexts" / "s01-cpu" / "B02.json")
+    assert context.step_plans[0].func.chain[0].args == {"kernel_size": (5, 3), "padding": "same"}
+
+
 def test_quantities_of_real_functions(analysis: Path) -> None:
     func = "{call: scipy.ndimage.gaussian_filter, args: {sigma: [1 um, 2 px]}}"
     (analysis / "pipeline.yaml").write_text(f"name: demo\nsteps:\n  - {{name: a, func: {func}, keep: true}}\n")

@@ -6,7 +6,7 @@ The names and defaults are those of torch. Integers are computed with as float32
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 — as everybody names it
@@ -18,22 +18,28 @@ __all__ = [
     "lp_pool2d", "max_pool2d", "max_pool3d", "pad", "relu", "softplus", "softshrink", "threshold",
 ]  # fmt: skip
 
-Sides = int | Sequence[int]
-
 
 def avg_pool2d(
-    image: torch.Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides | str = 0,
-    ceil_mode: bool = False, count_include_pad: bool = True,
-) -> torch.Tensor:  # fmt: skip
+    image: torch.Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] | Literal["same"] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> torch.Tensor:
     """Mean of windows, by default side by side: a smaller image. `padding: same` puts one around each pixel."""
     stride, padding = _around(kernel_size, stride, padding)
     return planewise(F.avg_pool2d, floats(image), kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
 def max_pool2d(
-    image: torch.Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides | str = 0, dilation: Sides = 1,
+    image: torch.Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] | Literal["same"] = 0,
+    dilation: int | Sequence[int] = 1,
     ceil_mode: bool = False,
-) -> torch.Tensor:  # fmt: skip
+) -> torch.Tensor:
     """Maximum of windows, by default side by side: a smaller image. `padding: same` makes it a dilation."""
     stride, padding = _around(kernel_size, stride, padding, dilation)
     pooled = planewise(F.max_pool2d, floats(image), kernel_size, stride, padding, dilation, ceil_mode)
@@ -41,32 +47,48 @@ def max_pool2d(
 
 
 def lp_pool2d(
-    image: torch.Tensor, norm_type: float, kernel_size: Sides, stride: Sides | None = None, ceil_mode: bool = False
+    image: torch.Tensor,
+    norm_type: float,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    ceil_mode: bool = False,
 ) -> torch.Tensor:
     """Power mean, but for the division, of windows: the root of the sum of squares for a `norm_type` of 2."""
     return planewise(F.lp_pool2d, floats(image), float(norm_type), kernel_size, stride, ceil_mode)
 
 
 def avg_pool3d(
-    image: torch.Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides | str = 0,
-    ceil_mode: bool = False, count_include_pad: bool = True,
-) -> torch.Tensor:  # fmt: skip
+    image: torch.Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] | Literal["same"] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> torch.Tensor:
     """Mean of boxes of a stack, by default side by side. `padding: same` puts one around each voxel."""
     stride, padding = _around(kernel_size, stride, padding)
     return volumewise(F.avg_pool3d, floats(image), kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
 def max_pool3d(
-    image: torch.Tensor, kernel_size: Sides, stride: Sides | None = None, padding: Sides | str = 0, dilation: Sides = 1,
+    image: torch.Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] | Literal["same"] = 0,
+    dilation: int | Sequence[int] = 1,
     ceil_mode: bool = False,
-) -> torch.Tensor:  # fmt: skip
+) -> torch.Tensor:
     """Maximum of boxes of a stack, by default side by side. `padding: same` puts one around each voxel."""
     stride, padding = _around(kernel_size, stride, padding, dilation)
     return volumewise(F.max_pool3d, floats(image), kernel_size, stride, padding, dilation, ceil_mode).to(image.dtype)
 
 
 def conv2d(
-    image: torch.Tensor, weight: Any, stride: Sides = 1, padding: Sides | str = 0, dilation: Sides = 1
+    image: torch.Tensor,
+    weight: Any,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] | Literal["same", "valid"] = 0,
+    dilation: int | Sequence[int] = 1,
 ) -> torch.Tensor:
     """Correlate with a kernel of two axes, without padding unless told (`padding: same`)."""
     image = floats(image)
@@ -74,7 +96,11 @@ def conv2d(
 
 
 def conv3d(
-    image: torch.Tensor, weight: Any, stride: Sides = 1, padding: Sides | str = 0, dilation: Sides = 1
+    image: torch.Tensor,
+    weight: Any,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] | Literal["same", "valid"] = 0,
+    dilation: int | Sequence[int] = 1,
 ) -> torch.Tensor:
     """Correlate a stack with a kernel of three axes, without padding unless told (`padding: same`)."""
     image = floats(image)
@@ -82,9 +108,13 @@ def conv3d(
 
 
 def interpolate(
-    image: torch.Tensor, size: Sides | None = None, scale_factor: float | Sequence[float] | None = None,
-    mode: str = "bilinear", align_corners: bool | None = None, antialias: bool = False,
-) -> torch.Tensor:  # fmt: skip
+    image: torch.Tensor,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "bilinear",
+    align_corners: bool | None = None,
+    antialias: bool = False,
+) -> torch.Tensor:
     """Resize planes to a size or by a factor: `nearest-exact`, `bilinear`, `bicubic` or `area`."""
     return planewise(
         F.interpolate, floats(image), size, scale_factor, mode, align_corners=align_corners, antialias=antialias
@@ -139,8 +169,11 @@ def _kernel(weight: Any, image: torch.Tensor) -> torch.Tensor:
 
 
 def _around(
-    kernel_size: Sides, stride: Sides | None, padding: Sides | str, dilation: Sides = 1
-) -> tuple[Sides | None, Sides]:
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None,
+    padding: int | Sequence[int] | str,
+    dilation: int | Sequence[int] = 1,
+) -> tuple[int | Sequence[int] | None, int | Sequence[int]]:
     """Return stride and padding; for a padding of `same`, those of a window around each pixel.
 
     Raises
@@ -158,5 +191,5 @@ def _around(
     return 1, tuple(side // 2 for side in sides)
 
 
-def _numbers(value: Sides) -> tuple[int, ...]:
+def _numbers(value: int | Sequence[int]) -> tuple[int, ...]:
     return (value,) if isinstance(value, int) else tuple(value)
