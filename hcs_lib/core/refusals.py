@@ -6,7 +6,6 @@ at its verdict. Whatever reads the file raises the same error again.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ _BEGIN = b'{"refused":'
 
 def refuse(path: Path, error: UserError) -> None:
     """Write the problems of `error` in place of the file."""
-    write_json(path, {"refused": [asdict(problem) for problem in error.problems]})
+    write_json(path, {"refused": [problem._asdict() for problem in error.problems]})
 
 
 def when_refused(path: Path) -> int:

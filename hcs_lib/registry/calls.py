@@ -70,7 +70,7 @@ class Subject:
         return Failure("it returns nothing") if pulled is None else pulled
 
     def leave_behind(self, result: Any, byte: int) -> None:
-        """Fill memory with a byte, as much as a result takes, and free it: what a call does not write, it shows."""
+        """Fill memory with a byte, as much as a result takes, and free it: what a call leaves unwritten holds it."""
         if isinstance(result, np.ndarray) and result.size:
             held = [self.registry.push(np.full((1, result.nbytes), byte, np.uint8)) for _ in range(8)]
             held.clear()
