@@ -38,6 +38,7 @@ class PyclesperantoRegistry(LibraryRegistryBase):
         "copy_slice": _UNWRITTEN,
         "copy_vertical_slice": _UNWRITTEN,
         "reduce_stack": _UNWRITTEN,
+        "pointlist_to_labelled_spots": "it writes wherever its values point, and crashes the process",
         "centroids_of_labels": "it crashes the process now and then",
         "sum_reduction_x": "it crashes the process now and then",
         "labels_neighbors_statistics": _SLOW,
