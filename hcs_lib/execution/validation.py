@@ -26,6 +26,7 @@ _PLANES = 10**7
 _THREADS = 1024
 """More than the cores of any machine that a job runs on."""
 
+_COLOUR = re.compile(r"[0-9A-F]{6}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
@@ -72,8 +73,11 @@ def _sizes(context: FrozenContext) -> Iterator[str]:
     domains += [passed.domain for passed in (*context.takes, *context.passes)]
     if any(domain.size > _PLANES for domain in domains):
         yield f"a step has more than {_PLANES} planes."
-    if len(context.metadata.channel_names) != len(context.metadata.wavelengths_nm):
-        yield "its channels have not one wavelength each."
+    said = context.metadata
+    if not len(said.channel_names) == len(said.wavelengths_nm) == len(said.colours):
+        yield "its channels have not one wavelength and colour each."
+    if not all(_COLOUR.fullmatch(colour) for colour in said.colours if colour):
+        yield "a channel's colour is none."
     if not 1 <= context.threads <= _THREADS:
         yield f"it asks for {context.threads} threads, expected 1 to {_THREADS}."
     if min(context.plane_shape) < 1:

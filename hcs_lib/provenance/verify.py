@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ from hcs_lib.provenance.outputs import check_outputs
 from hcs_lib.provenance.records import Records, check_records
 from hcs_lib.provenance.versions import TABLES, VERSIONS
 from hcs_lib.storage.metadata import well_path
-from hcs_lib.storage.plate import write_plate
+from hcs_lib.storage.plate import plate_files
 
 Advance = Callable[[int, int], None]
 """Told after each receipt: how many are done, of how many."""
@@ -134,10 +133,7 @@ def _check_store(folder: Path, records: Records) -> Iterator[Difference]:
     for path, well in unknown.items():
         if (store / path).is_dir():
             fields[well] = sorted((group.name for group in (store / path).iterdir() if group.is_dir()), key=_natural)
-    with tempfile.TemporaryDirectory() as temporary:
-        expected = Path(temporary)
-        write_plate(expected, plan.plate, fields)
-        metadata = {file.relative_to(expected).as_posix(): file.read_bytes() for file in expected.rglob("zarr.json")}
+    metadata = plate_files(plan.plate, fields, plan.ome_zarr)
     wells = {well_path(well): well for well in plan.wells}
     for name, content in sorted(metadata.items()):
         file, well = store / name, wells.get(name.rpartition("/")[0], "")

@@ -69,4 +69,4 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
         images = [output for receipt in result.receipts for output in receipt.outputs if output.kind == "image"]
         if result.status == "done" and images:
             fields[result.well] = [Path(output.path).name for output in images]
-    write_plate(store, plan.plate, fields)
+    write_plate(store, plan.plate, fields, plan.ome_zarr)
