@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -17,6 +18,7 @@ from hcs_lib.provenance.differences import Difference
 from hcs_lib.provenance.methods import methods_of
 from hcs_lib.provenance.runs import find_plates, load_run
 from hcs_lib.provenance.verify import verify_plate
+from hcs_lib.storage.images import read_image
 
 STAGE = "s01-cpu"
 SITE = "demo.zarr/B/02/1"
@@ -53,6 +55,34 @@ def test_a_finished_run_is_intact(finished: Path) -> None:
     on_disk = [file for file in on_disk if file.parent.name != "labels"]
     assert counted.files == len(on_disk)
     assert counted.bytes == sum(file.stat().st_size for file in on_disk)
+
+
+def test_a_plate_in_the_older_version_has_the_same_pixels_and_its_faults_are_named(
+    finished: Path, rerun: Callable[..., Path]
+) -> None:
+    older = rerun(lambda folder: None, ome_zarr=0.4)  # as YAML reads it without quotes
+    assert verify(older) == []
+    assert not list((older / "demo.zarr").rglob("zarr.json"))
+    for site in ("B/02/1", "B/04/2"):
+        for label in (None, "nuclei", "cytoplasm"):
+            here, there = (read_image(results / "demo.zarr" / site, label) for results in (older, finished))
+            np.testing.assert_array_equal(here, there)
+    tables = [file.relative_to(finished) for file in sorted((finished / "tables").rglob("*")) if file.is_file()]
+    assert tables
+    assert all((older / table).read_bytes() == (finished / table).read_bytes() for table in tables)
+
+    (older / SITE / "0/1/0/0").unlink()
+    (older / LABELS / "0/.zarray").unlink()
+    (older / "demo.zarr/B/03/1/.zattrs").unlink()
+    (older / "demo.zarr/B/04/.zgroup").unlink()
+    (older / "demo.zarr/B/04/1/0/9").write_text("?")
+    assert [(found.kind, found.path, found.message) for found in verify(older)] == [
+        ("missing", SITE, "image: without 0/1/0/0."),
+        ("missing", LABELS, "labels nuclei: without 0/.zarray."),
+        ("missing", "demo.zarr/B/03/1", "image: without .zattrs."),
+        ("extra", "demo.zarr/B/04/1", "image: 0/9 does not belong there."),
+        ("missing", "demo.zarr/B/04/.zgroup", "metadata of the plate's store."),
+    ]
 
 
 def test_progress_reaches_its_end(finished: Path) -> None:
