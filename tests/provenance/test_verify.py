@@ -134,6 +134,7 @@ def test_what_was_deleted_and_what_was_changed_in_one_image_are_both_found(resul
         (f"{LABELS}/0/notes.txt", LABELS, "B02"),
         ("demo.zarr/B/02/9/zarr.json", "demo.zarr/B/02/9", ""),
         ("demo.zarr/notes.txt", "demo.zarr/notes.txt", ""),
+        ("demo.zarr/tables/others/table.parquet", "demo.zarr/tables/others", ""),
         ("tables/wells/B02/old.parquet", "tables/wells/B02/old.parquet", "B02"),
         (f"receipts/{STAGE}/H12.json", f"receipts/{STAGE}/H12.json", "H12"),
     ],
@@ -208,11 +209,24 @@ def test_a_missing_table_is_found(results: Path, name: str) -> None:
         (f"contexts/{STAGE}/B04.json", "B04", "missing"),
         ("demo.zarr/B/02/zarr.json", "B02", "missing"),
         ("demo.zarr/zarr.json", "", "missing"),
+        ("demo.zarr/tables/objects/zarr.json", "", "missing"),
+        ("demo.zarr/tables/objects/table.parquet", "", "missing"),
     ],
 )
 def test_a_missing_record_is_found(results: Path, file: str, well: str, kind: str) -> None:
     (results / file).unlink()
     assert found_in(results) == [(well, kind, file)]
+
+
+def test_the_store_has_the_table_of_objects_and_no_other(results: Path) -> None:
+    table = results / "demo.zarr/tables/objects/table.parquet"
+    assert table.read_bytes() == (results / "tables/objects.parquet").read_bytes()
+    table.unlink()
+    shutil.copy(results / "tables/sites.parquet", table)
+    assert found_in(results) == [("", "changed", "demo.zarr/tables/objects/table.parquet")]
+    # With the table of objects gone there is nothing to compare: one fault, told once.
+    (results / "tables/objects.parquet").write_bytes(b"PAR1")
+    assert found_in(results) == []
 
 
 @pytest.mark.parametrize("folder", ["contexts", "receipts/{}/contexts"])
