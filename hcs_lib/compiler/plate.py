@@ -13,6 +13,7 @@ from hcs_lib.core.domains import AXES, Coordinates, Domain, Site
 from hcs_lib.core.errors import Problem, nearest
 from hcs_lib.pipeline.loading import LoadedPipeline
 from hcs_lib.plates.index import Channel, PlaneProblem, PlateIndex
+from hcs_lib.storage.colours import is_colour
 
 
 def name_channels(pipeline: LoadedPipeline, index: PlateIndex) -> tuple[dict[str, Channel], list[Problem]]:
@@ -99,12 +100,13 @@ class PlateView:
 
     def metadata(self, well: str, channels: tuple[str, ...]) -> ImageMetadata:
         """Return what travels with the pixels of a well."""
+        colours = [self.channels[name].colour for name in channels]
         return ImageMetadata(
             pixel_size_um=self.pixel_size_um,
             z_spacing_um=self.index.z_spacing_um,
             channel_names=channels,
             wavelengths_nm=tuple(self.channels[name].wavelength_nm for name in channels),
-            colours=tuple(self.channels[name].colour for name in channels),
+            colours=tuple(colour if colour and is_colour(colour) else None for colour in colours),
             positions_um=self._positions.get(well, ()),
         )
 

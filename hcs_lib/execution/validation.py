@@ -16,6 +16,7 @@ from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.outputs import MERGED, stores
 from hcs_lib.execution.values import named_domain
+from hcs_lib.storage.colours import is_colour
 from hcs_lib.storage.metadata import well_path
 from hcs_lib.storage.planning import is_planned
 
@@ -26,7 +27,6 @@ _PLANES = 10**7
 _THREADS = 1024
 """More than the cores of any machine that a job runs on."""
 
-_COLOUR = re.compile(r"[0-9A-F]{6}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
@@ -76,7 +76,7 @@ def _sizes(context: FrozenContext) -> Iterator[str]:
     said = context.metadata
     if not len(said.channel_names) == len(said.wavelengths_nm) == len(said.colours):
         yield "its channels have not one wavelength and colour each."
-    if not all(_COLOUR.fullmatch(colour) for colour in said.colours if colour):
+    if not all(is_colour(colour) for colour in said.colours if colour is not None):
         yield "a channel's colour is none."
     if not 1 <= context.threads <= _THREADS:
         yield f"it asks for {context.threads} threads, expected 1 to {_THREADS}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -15,6 +16,14 @@ _NAMES = {
     "FF00FF": ("cy5", "647"),
 }
 """What names of channels tell of the colour in which people expect them."""
+
+
+_COLOUR = re.compile(r"[0-9A-F]{6}")
+
+
+def is_colour(text: str) -> bool:
+    """Tell whether this is a colour, RRGGBB."""
+    return _COLOUR.fullmatch(text) is not None
 
 
 def display_colours(

@@ -64,7 +64,7 @@ def test_a_context_says_version_and_colours(fake: SimpleNamespace) -> None:
     index = fake.index()
     channels = tuple(
         channel.model_copy(update={"colour": colour})
-        for channel, colour in zip(index.channels, ("2DFF00", None), strict=True)
+        for channel, colour in zip(index.channels, ("2DFF00", "#FF00"), strict=True)
     )
     context = fake.compile(KEPT, index.model_copy(update={"channels": channels}), ome_zarr="0.4")["B02"]
     array = context.step_plans[0].zarr_store.array
