@@ -10,6 +10,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numcodecs import Blosc
 
 from hcs_lib.core.errors import DataError
 from hcs_lib.storage.arrays import ArrayWriter, read_array
@@ -22,7 +23,7 @@ from hcs_lib.storage.images import (
 )
 from hcs_lib.storage.planning import plan_array
 from hcs_lib.storage.plate import write_plate
-from hcs_lib.storage.spec import ArraySpec
+from hcs_lib.storage.spec import ArraySpec, OmeZarr
 
 
 def whole(spec: ArraySpec, pixels: np.ndarray[Any, Any]) -> Pyramid:
@@ -80,13 +81,30 @@ def test_array_other_than_planned_is_refused(tmp_path: Path) -> None:
         ({"c": 2, "y": 1501, "x": 1203}, 3e6),
     ],
 )
-@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize(("dtype", "version"), [("uint16", "0.5"), ("float32", "0.5"), ("uint16", "0.4")])
 def test_planes_in_any_order_give_the_files_of_zarr_for_the_whole_array(
-    sizes: dict[str, int], shard_bytes: float | None, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sizes: dict[str, int],
+    shard_bytes: float | None,
+    dtype: str,
+    version: OmeZarr,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if shard_bytes:
         monkeypatch.setattr("hcs_lib.storage.planning._SHARD_BYTES", shard_bytes)
-    spec = plan_array(sizes, dtype, labels=False, channels=("a", "b"))
+    spec = plan_array(sizes, dtype, labels=False, channels=("a", "b"), ome_zarr=version)
+    options: dict[str, Any] = {
+        "0.5": {
+            "shards": spec.shards,
+            "dimension_names": list(spec.axes),
+            "compressors": zarr.codecs.BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
+        },
+        "0.4": {
+            "zarr_format": 2,
+            "chunk_key_encoding": {"name": "v2", "separator": "/"},
+            "compressors": Blosc(cname="zstd", clevel=1, shuffle=Blosc.BITSHUFFLE),
+        },
+    }[version]
     random = np.random.default_rng(3)
     array = random.poisson(200, spec.shape).astype(dtype)
     array[:1] = 0
@@ -95,12 +113,10 @@ def test_planes_in_any_order_give_the_files_of_zarr_for_the_whole_array(
         shape=spec.shape,
         dtype=spec.dtype,
         chunks=spec.chunks,
-        shards=spec.shards,
         filters=None,
-        compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
         fill_value=0,
-        dimension_names=list(spec.axes),
         config={"write_empty_chunks": True},
+        **options,
     )[...] = array
     writer = ArrayWriter(spec)
     for place in random.permutation(list(np.ndindex(spec.shape[:-2]))).tolist():
