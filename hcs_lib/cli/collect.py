@@ -21,7 +21,8 @@ def collect(folder: Path) -> None:
     tables/wells.csv         one row per well: platemap, counts, medians
     tables/failures.csv      what failed, and why
 
-    The plate's OME-Zarr store is completed, and what no finished well names is removed from it.
+    The plate's OME-Zarr store is completed, with the table of objects, and what no finished well names is removed
+    from it.
     """  # noqa: D301
     from hcs_lib.screening.collect import collect_plate
 

@@ -151,7 +151,7 @@ def draft_contexts(
     problems += wrong
     drafts = []
     for choices, wells in groups.items():
-        draft = DraftContext(view, pipeline, functions, wells, files)
+        draft = DraftContext(view, pipeline, functions, wells, files, settings.ome_zarr)
         steps = resolve_steps(pipeline, choices)
         if not steps:
             draft.problems.append(

@@ -21,6 +21,7 @@ from hcs_lib.core.domains import Coordinates, Domain
 from hcs_lib.core.errors import Problem
 from hcs_lib.core.frozen import Frozen
 from hcs_lib.pipeline.loading import LoadedPipeline
+from hcs_lib.storage.spec import OmeZarr
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class DraftContext:
     functions: FunctionTable
     wells: tuple[str, ...]
     files: LazyFiles
+    ome_zarr: OmeZarr = "0.5"
     step_plans: dict[int, DraftStep] = field(default_factory=dict)
     step_state_map: dict[int, Any] = field(default_factory=dict)
     raw_store: DraftStore | None = None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from hcs_lib.compiler.times import interval_s, time_offsets_s
 from hcs_lib.contexts.context import PLATE, BadPlane, ImageMetadata, PlaneRef
 from hcs_lib.core.domains import AXES, Coordinates, Domain, Site
 from hcs_lib.core.errors import Problem, nearest
 from hcs_lib.pipeline.loading import LoadedPipeline
 from hcs_lib.plates.index import Channel, PlaneProblem, PlateIndex
+from hcs_lib.storage.colours import is_colour
 
 
 def name_channels(pipeline: LoadedPipeline, index: PlateIndex) -> tuple[dict[str, Channel], list[Problem]]:
@@ -65,6 +67,14 @@ class PlateView:
         """The full grid: every site, channel, z-plane and time point of a well."""
         return Domain(self.index.sites, tuple(self.channels), self.index.z, self.index.t)
 
+    def time_interval_s(self, points: Sequence[int | None]) -> float | None:
+        """Return the seconds from one of some time points to the next; None where unknown or uneven."""
+        return interval_s(self._offsets_s, points)
+
+    @cached_property
+    def _offsets_s(self) -> dict[int, float]:
+        return time_offsets_s(self.index)
+
     def sites_of_wells(self, wells: Container[str], sample: int | None) -> tuple[Site, ...]:
         """Return the sites of some wells, as the plate's scope names them: all, or so many, spread evenly."""
         sites = [f"{well}/{site}" for well in self.index.wells if well in wells for site in self.index.sites]
@@ -90,11 +100,13 @@ class PlateView:
 
     def metadata(self, well: str, channels: tuple[str, ...]) -> ImageMetadata:
         """Return what travels with the pixels of a well."""
+        colours = [self.channels[name].colour for name in channels]
         return ImageMetadata(
             pixel_size_um=self.pixel_size_um,
             z_spacing_um=self.index.z_spacing_um,
             channel_names=channels,
             wavelengths_nm=tuple(self.channels[name].wavelength_nm for name in channels),
+            colours=tuple(colour if colour and is_colour(colour) else None for colour in colours),
             positions_um=self._positions.get(well, ()),
         )
 

@@ -44,6 +44,7 @@ def plan_plate(
         platemap=str(plate.platemap) if plate.platemap else None,
         allowed_failures=settings.allowed_failures,
         store=f"{plate.name}.zarr" if written else None,
+        ome_zarr=settings.ome_zarr,
         site_table=sites,
         qc_flags=settings.qc_flags.model_dump(exclude_none=True) if sites else {},
         gate=_gate(settings, stages),

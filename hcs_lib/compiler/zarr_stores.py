@@ -70,4 +70,6 @@ def _plan(
         channels=channels,
         pixel_size_um=context.plate.pixel_size_um,
         z_spacing_um=context.plate.index.z_spacing_um,
+        time_interval_s=context.plate.time_interval_s(domain.t),
+        ome_zarr=context.ome_zarr,
     )

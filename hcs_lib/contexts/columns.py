@@ -8,6 +8,9 @@ from hcs_lib.core.errors import Problem, nearest
 METADATA = "Metadata_"
 """Begins columns of the object table that say which object, not what it is like."""
 
+SITE = f"{METADATA}Site"
+"""Column of the tables of wells with the site; not there where all sites of a well were merged."""
+
 WELL_COLUMNS = ("plate", "well", "status", "reason", "sites", "sites_left_out")
 """First columns of `wells.csv`, in order."""
 

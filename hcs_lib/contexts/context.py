@@ -64,12 +64,16 @@ class Engine(Frozen):
 
 
 class ImageMetadata(Frozen):
-    """What travels with the pixels: calibration, names and stage positions ([site, x_um, y_um])."""
+    """What travels with the pixels: calibration, names and stage positions ([site, x_um, y_um]).
+
+    `wavelengths_nm` (of the emission) and `colours` (RRGGBB, those of the microscope's software) are of each channel.
+    """
 
     pixel_size_um: float | None
     z_spacing_um: float | None
     channel_names: tuple[str, ...]
     wavelengths_nm: tuple[float | None, ...]
+    colours: tuple[str | None, ...]
     positions_um: tuple[tuple[int, float, float], ...]
 
 

@@ -13,6 +13,7 @@ from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.core.files import read_json, update_atomic
 from hcs_lib.core.frozen import Frozen, FrozenDict
 from hcs_lib.core.refusals import read_accepted
+from hcs_lib.storage.spec import OmeZarr
 
 GATE = "gate.json"
 """In a plate's results: what its gate found, and whether the plate goes on."""
@@ -95,6 +96,7 @@ class PlatePlan(Frozen):
     """Everything about a plate that is known after compilation, for scheduling, collecting and people.
 
     `raw_folder` is where the raw plate lay when compiled, absolute; contexts do not hold it.
+    `ome_zarr` is the version of OME-Zarr that `store` is of.
     `stages[…].batches` maps batch → wells. `qc_flags` maps flag → threshold (`hcs_lib.screening.flags`).
     """
 
@@ -111,6 +113,7 @@ class PlatePlan(Frozen):
     platemap: str | None
     allowed_failures: int
     store: str | None
+    ome_zarr: OmeZarr = "0.5"
     site_table: SiteTable | None = None
     qc_flags: FrozenDict = Field(default_factory=dict)
     gate: Gate | None = None

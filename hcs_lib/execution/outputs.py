@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ from hcs_lib.core.canonical import digest_tree
 from hcs_lib.core.domains import Coordinates, Site
 from hcs_lib.core.errors import DataError, MachineError
 from hcs_lib.execution.passing import passed_on
+from hcs_lib.storage.colours import display_colours
 from hcs_lib.storage.images import Pyramid, add_labels, label_names, write_image, write_labels
+from hcs_lib.storage.metadata import version_of
 from hcs_lib.storage.spec import ArraySpec
 from hcs_lib.storage.work import value_path, work_path, write_store, write_value
 
@@ -43,13 +45,12 @@ class Staging:
         translation = self._translation(site, store.array)
         if store.label is None:
             context = self._context
-            wavelengths = dict(zip(context.metadata.channel_names, context.metadata.wavelengths_nm, strict=True))
             write_image(
                 self._new / path,
                 image,
                 name=f"{context.plate} {context.axis_id} {field}",
                 translation_um=translation,
-                wavelengths_nm=[wavelengths.get(name) for name in store.array.channels],
+                colours=self._colours(store.array.channels),
             )
             self._made[path] = ("image", "image")
         else:
@@ -113,7 +114,7 @@ class Staging:
         for number, path in enumerate(tops):
             target, old = results / path, self._old / str(number)
             kind, name = self._made[path]
-            if kind == "labels" and not (target.parents[1] / "zarr.json").is_file():
+            if kind == "labels" and version_of(target.parents[1]) is None:
                 raise MachineError(
                     f"{target.parents[1]}: the image that labels {name} lie on is not there. `hcs clean` the stage "
                     "that writes it, and run again."
@@ -138,6 +139,13 @@ class Staging:
             if path.parent.name != self._context.stage
         ]
         return [output.path for receipt in receipts if receipt for output in receipt.outputs if output.kind == "labels"]
+
+    def _colours(self, channels: Sequence[str]) -> list[str]:
+        """Return in which colour viewers show each channel: of one that was made of others, nothing is known."""
+        said = self._context.metadata
+        facts = dict(zip(said.channel_names, zip(said.colours, said.wavelengths_nm, strict=True), strict=True))
+        known = [facts.get(name, (None, None)) for name in channels]
+        return display_colours(channels, [colour for colour, _ in known], [wavelength for _, wavelength in known])
 
     def _translation(self, site: Site | None, spec: ArraySpec) -> tuple[float, float] | None:
         """Return where the first pixel's centre lies, from the stage position, which is the centre of a plane.

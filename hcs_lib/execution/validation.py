@@ -16,6 +16,7 @@ from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.outputs import MERGED, stores
 from hcs_lib.execution.values import named_domain
+from hcs_lib.storage.colours import is_colour
 from hcs_lib.storage.metadata import well_path
 from hcs_lib.storage.planning import is_planned
 
@@ -72,8 +73,11 @@ def _sizes(context: FrozenContext) -> Iterator[str]:
     domains += [passed.domain for passed in (*context.takes, *context.passes)]
     if any(domain.size > _PLANES for domain in domains):
         yield f"a step has more than {_PLANES} planes."
-    if len(context.metadata.channel_names) != len(context.metadata.wavelengths_nm):
-        yield "its channels have not one wavelength each."
+    said = context.metadata
+    if not len(said.channel_names) == len(said.wavelengths_nm) == len(said.colours):
+        yield "its channels have not one wavelength and colour each."
+    if not all(is_colour(colour) for colour in said.colours if colour is not None):
+        yield "a channel's colour is none."
     if not 1 <= context.threads <= _THREADS:
         yield f"it asks for {context.threads} threads, expected 1 to {_THREADS}."
     if min(context.plane_shape) < 1:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from hcs_lib.core.errors import Problem, UserError, nearest
 from hcs_lib.pipeline.located import Document, display_path, parse_yaml
@@ -62,6 +62,12 @@ class RegistrySettings(Model):
     written into its results does not age."""
 
 
+# YAML takes a version without quotes for a number.
+_OmeZarr = Annotated[
+    Literal["0.4", "0.5"], BeforeValidator(lambda said: str(said) if isinstance(said, float) else said)
+]
+
+
 class Config(Model):
     """The keys of `config.yaml`. Every path is relative to the file that names it."""
 
@@ -89,6 +95,9 @@ class Config(Model):
     are flagged. By default nothing stops."""
     fingerprint: Literal["stat", "content"] = "stat"
     """How a raw file is known again: by size and time stamp, or by a hash of its bytes."""
+    ome_zarr: _OmeZarr = "0.5"
+    """The version of OME-Zarr that images and labels are written in. `0.4` is for programs that do not read 0.5: it
+    has [many more files](../docs/omezarr.md#version-04)."""
     screen: Screen = Screen()
     """What is computed [from the wells of a plate](#what-is-computed-from-wells)."""
     registry: RegistrySettings = RegistrySettings()
@@ -136,6 +145,7 @@ class Settings(Model):
     bad_planes: Literal["fail", "skip_site", "skip_well"]
     allowed_failures: int
     fingerprint: Literal["stat", "content"]
+    ome_zarr: Literal["0.4", "0.5"] = "0.5"
     screen: Screen = Screen()
     qc_flags: QcFlags = Field(default_factory=QcFlags)
     qc_gate: QcGate | None = None

@@ -11,6 +11,7 @@ from hcs_lib.core.canonical import TreeDigest
 from hcs_lib.provenance.differences import Difference, Kind
 from hcs_lib.provenance.trees import Tree, missing_and_extra
 from hcs_lib.storage.images import label_names
+from hcs_lib.storage.metadata import NAMES
 
 Owners = Mapping[str, str]
 """Digest of an output → the path where a receipt says that it lies."""
@@ -61,7 +62,7 @@ def _check_labels(folder: Path, receipt: Receipt, image: Output) -> Iterator[Dif
     """Compare the label images that lie within an image with those that it names."""
     group = folder / image.path
     named = set(label_names(group))
-    there = {path.name for path in (group / "labels").glob("*") if path.name != "zarr.json"}
+    there = {path.name for path in (group / "labels").glob("*") if path.name not in NAMES}
     own = {output.name for output in receipt.outputs if output.path.startswith(f"{image.path}/labels/")}
     for name in sorted(there - named):
         yield Difference(receipt.plate, receipt.well, "extra", f"{image.path}/labels/{name}", "not named by its image.")

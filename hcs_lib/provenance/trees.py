@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from hcs_lib.core.canonical import TreeDigest, digest, digest_file, files_of
+from hcs_lib.storage.metadata import NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,9 @@ def missing_and_extra(path: Path, names: Iterable[str]) -> tuple[list[str], list
         The files below it.
     """
     there = set(names)
+    if any(Path(name).name in (".zgroup", ".zarray") for name in there):
+        expected = set(_zarr2(path, there))
+        return sorted(expected - there), sorted(there - expected)
     folders = {parent.as_posix() for name in there for parent in Path(name).parents}
     arrays = {name.rpartition("/")[0] for name in there if Path(name).name == "zarr.json" and _is_array(path / name)}
     within_arrays = {folder for folder in folders for array in arrays if f"{folder}/".startswith(f"{array}/c/")}
@@ -58,6 +62,22 @@ def missing_and_extra(path: Path, names: Iterable[str]) -> tuple[list[str], list
     unknown = {name.rpartition("/")[0] for name in metadata - there}
     extra = {name for name in there - expected if not any(name.startswith(f"{folder}/c/") for folder in unknown)}
     return sorted(expected - there), sorted(extra)
+
+
+def _zarr2(path: Path, there: set[str]) -> Iterator[str]:
+    """Yield the names of the files that a group of Zarr 2 should have. Folders without metadata hold chunks."""
+    nodes = {name.rpartition("/")[0] for name in there if Path(name).name in NAMES}
+    for node in nodes:
+        prefix = f"{node}/" if node else ""
+        is_group = any(other != node and other.startswith(prefix) for other in nodes)
+        yield f"{prefix}.zattrs"
+        yield f"{prefix}{'.zgroup' if is_group else '.zarray'}"
+        if f"{prefix}.zarray" in there:
+            document = json.loads((path / node / ".zarray").read_bytes())
+            counts = [-(-length // size) for length, size in zip(document["shape"], document["chunks"], strict=True)]
+            yield from (prefix + "/".join(map(str, place)) for place in product(*map(range, counts)))
+        elif not is_group:
+            yield from (name for name in there if name.startswith(prefix))
 
 
 def _is_array(file: Path) -> bool:

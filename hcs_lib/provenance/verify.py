@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -20,7 +19,9 @@ from hcs_lib.provenance.outputs import check_outputs
 from hcs_lib.provenance.records import Records, check_records
 from hcs_lib.provenance.versions import TABLES, VERSIONS
 from hcs_lib.storage.metadata import well_path
-from hcs_lib.storage.plate import write_plate
+from hcs_lib.storage.plate import plate_files
+from hcs_lib.storage.plate_table import GROUP, PlateTable
+from hcs_lib.storage.tables import read_schema
 
 Advance = Callable[[int, int], None]
 """Told after each receipt: how many are done, of how many."""
@@ -134,10 +135,10 @@ def _check_store(folder: Path, records: Records) -> Iterator[Difference]:
     for path, well in unknown.items():
         if (store / path).is_dir():
             fields[well] = sorted((group.name for group in (store / path).iterdir() if group.is_dir()), key=_natural)
-    with tempfile.TemporaryDirectory() as temporary:
-        expected = Path(temporary)
-        write_plate(expected, plan.plate, fields)
-        metadata = {file.relative_to(expected).as_posix(): file.read_bytes() for file in expected.rglob("zarr.json")}
+    metadata = plate_files(plan.plate, fields, plan.ome_zarr)
+    objects = folder / "tables" / "objects.parquet"
+    table = _plate_table(records, objects)
+    metadata |= table.files() if table else {}
     wells = {well_path(well): well for well in plan.wells}
     for name, content in sorted(metadata.items()):
         file, well = store / name, wells.get(name.rpartition("/")[0], "")
@@ -146,7 +147,22 @@ def _check_store(folder: Path, records: Records) -> Iterator[Difference]:
             yield Difference(plan.plate, well, "missing", where, "metadata of the plate's store.")
         elif file.read_bytes() != content:
             yield Difference(plan.plate, well, "changed", where, "metadata of other wells or sites than were done.")
-    yield from _check_beside(store, plan.plate, plan.store, named, set(metadata), unknown)
+    if table is not None and not table.holds(store, objects):
+        kind: Kind = "changed" if (store / table.path).is_file() else "missing"
+        yield Difference(plan.plate, "", kind, f"{plan.store}/{table.path}", "it is not the table of objects.")
+    # A table that cannot be read is told elsewhere: there is nothing to hold that of the store against.
+    ours = set(metadata) | ({table.path} if table else {GROUP} if plan.table else set())
+    yield from _check_beside(store, plan.plate, plan.store, named, ours, unknown)
+
+
+def _plate_table(records: Records, objects: Path) -> PlateTable | None:
+    """Return the table of objects that belongs in the store; None where there is none, or it cannot be read."""
+    plan = records.plan
+    try:
+        columns = tuple(read_schema(objects).names)
+    except (OSError, ValueError):
+        return None
+    return PlateTable(plan.table.name, columns, plan.ome_zarr) if plan.table else None
 
 
 def _check_beside(
@@ -160,7 +176,7 @@ def _check_beside(
             if f"{name}/{path}" in named or path in unknown or path in metadata:
                 continue
             leads_on = any(other.startswith(f"{name}/{path}/") for other in named) or any(
-                other.startswith(f"{path}/") for other in unknown
+                other.startswith(f"{path}/") for other in (*unknown, *metadata)
             )
             if entry.is_dir() and leads_on:
                 waiting.append(entry)

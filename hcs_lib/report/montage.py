@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from hcs_lib.report.heatmaps import name_wells
 from hcs_lib.report.style import DPI, INK, Room, panels, say
 from hcs_lib.report.tables import Plate
 from hcs_lib.storage.arrays import read_array
-from hcs_lib.storage.metadata import well_path
+from hcs_lib.storage.metadata import read_group, version_of, well_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +31,7 @@ _OUTLINED = 90
 _FIELD = 320
 """Side of a field that is shown at full size, in pixels."""
 
-_COLOURS = {
+_SHADES = {
     "0000FF": ("blue", (0.35, 0.45, 1.0)),
     "00FF00": ("green", (0.2, 1.0, 0.3)),
     "FF0000": ("red", (1.0, 0.25, 0.25)),
@@ -41,7 +40,7 @@ _COLOURS = {
     "00FFFF": ("cyan", (0.2, 1.0, 1.0)),
     "FFFFFF": ("grey", (1.0, 1.0, 1.0)),
 }
-"""Display colours of the store: their name, and a lighter shade that can be told from black."""
+"""Display colours that we give: their name, and a lighter shade that can be told from black."""
 _OUTLINES = ((1.0, 1.0, 1.0), (1.0, 0.75, 0.0))
 
 
@@ -120,11 +119,11 @@ def _open(plate: Plate) -> _Store | None:
     sites: dict[str, Path] = {}
     starts, ends = [], []
     for name, status in zip(plate.wells.column("well"), plate.wells.column("status"), strict=True):
-        groups = (path.parent for path in (root / well_path(name)).glob("*/zarr.json"))
+        groups = (path for path in (root / well_path(name)).glob("*/") if version_of(path))
         found = sorted(groups, key=lambda path: (len(path.name), path.name))
         if status == "done" and found:
             sites[name] = found[0]
-            shown = [channel["window"] for channel in _ome(found[0])["omero"]["channels"]]
+            shown = [channel["window"] for channel in read_group(found[0])["omero"]["channels"]]
             starts.append([window["start"] for window in shown])
             ends.append([window["end"] for window in shown])
     if not sites:
@@ -132,17 +131,12 @@ def _open(plate: Plate) -> _Store | None:
     # Dark like the median well, bright enough for nearly the brightest.
     low, high = np.median(starts, axis=0), np.percentile(ends, 95, axis=0)
     windows = list(zip(low.tolist(), np.maximum(high, low + 1e-9).tolist(), strict=True))
-    first = _ome(next(iter(sites.values())))
+    first = read_group(next(iter(sites.values())))
     shown = first["omero"]["channels"]
     channels = tuple(channel["label"] for channel in shown)
     # A channel alone is best seen in grey.
     colours = tuple(channel["color"] for channel in shown) if len(shown) > 1 else ("FFFFFF",)
     return _Store(root, channels, colours, windows, plate.plan.labels[:2], sites)
-
-
-def _ome(group: Path) -> dict[str, Any]:
-    ome: dict[str, Any] = json.loads((group / "zarr.json").read_bytes())["attributes"]["ome"]
-    return ome
 
 
 def _groups(plate: Plate, store: _Store) -> Iterator[tuple[str, list[str]]]:
@@ -168,7 +162,7 @@ def _picture(store: _Store, site: Path, side: int) -> Array:
     """Return a whole field as RGB, its longer side `side` pixels; outlines are averaged, as the image is."""
     import numpy as np
 
-    levels = len(_ome(site)["multiscales"][0]["datasets"])
+    levels = len(read_group(site)["multiscales"][0]["datasets"])
     wanted = 2 * side
     for level in reversed(range(levels)):
         image, labels = _pixels(store, site, level)
@@ -182,13 +176,13 @@ def _picture(store: _Store, site: Path, side: int) -> Array:
 
 def _pixels(store: _Store, site: Path, level: int) -> tuple[Array, list[Array]]:
     """Return channels (c, y, x) and label images (y, x): the first time point, z projected by the maximum."""
-    axes = [axis["name"] for axis in _ome(site)["multiscales"][0]["axes"]]
+    axes = [axis["name"] for axis in read_group(site)["multiscales"][0]["axes"]]
     image = _flat(read_array(site / str(level)), axes, keep="cyx")
     labels = []
     for name in store.labels:
         group = site / "labels" / name
         if (group / str(level)).is_dir():
-            axes = [axis["name"] for axis in _ome(group)["multiscales"][0]["axes"]]
+            axes = [axis["name"] for axis in read_group(group)["multiscales"][0]["axes"]]
             labels.append(_flat(read_array(group / str(level)), axes, keep="yx"))
     return image, labels
 
@@ -227,7 +221,7 @@ def _compose(store: _Store, image: Array, outlines: Sequence[Array]) -> Array:
     """Return 8-bit RGB: each channel in its colour, one channel in grey, outlines over them."""
     import numpy as np
 
-    colours = [_COLOURS[colour][1] for colour in store.colours]
+    colours = [_shade(colour)[1] for colour in store.colours]
     mixed = np.zeros((*image.shape[-2:], 3), dtype=np.float32)
     for plane, (low, high), colour in zip(image, store.windows, colours, strict=False):
         mixed += np.clip((plane[..., None] - low) / (high - low), 0, 1) * np.array(colour, dtype=np.float32)
@@ -238,6 +232,12 @@ def _compose(store: _Store, image: Array, outlines: Sequence[Array]) -> Array:
     return (255 * mixed + 0.5).astype(np.uint8)
 
 
+def _shade(colour: str) -> tuple[str, tuple[float, float, float]]:
+    """Return what a display colour is called, and the shade that is drawn; the microscope's are drawn a third paler."""
+    red, green, blue = (int(colour[place : place + 2], 16) / 255 for place in (0, 2, 4))
+    return _SHADES.get(colour, (f"#{colour}", ((1 + 2 * red) / 3, (1 + 2 * green) / 3, (1 + 2 * blue) / 3)))
+
+
 def _blank(height: int, width: int) -> Array:
     import numpy as np
 
@@ -245,7 +245,7 @@ def _blank(height: int, width: int) -> Array:
 
 
 def _legend(store: _Store) -> str:
-    names = [_COLOURS[colour][0] for colour in store.colours]
+    names = [_shade(colour)[0] for colour in store.colours]
     shown = ", ".join(f"{channel} {colour} ({low:.4g} to {high:.4g})" for channel, colour, (low, high)
                       in zip(store.channels, names, store.windows, strict=False))  # fmt: skip
     outlined = ", ".join(f"{label} {colour}" for label, colour in zip(store.labels, ("white", "orange"), strict=False))

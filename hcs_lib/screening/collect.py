@@ -10,7 +10,7 @@ from typing import Any
 from hcs_lib.contexts.columns import COUNT, WELL_COLUMNS
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.plates.platemap import read_platemap
-from hcs_lib.screening.objects import write_objects
+from hcs_lib.screening.objects import link_objects, write_objects
 from hcs_lib.screening.sites import SiteQuality, flagged_sites, measured_quality, write_sites
 from hcs_lib.screening.tidy import tidy
 from hcs_lib.screening.wells import WellResult, load_results
@@ -38,7 +38,7 @@ def collect_plate(folder: Path) -> Collected:
     """Write the tables of one plate and complete its store.
 
     Writes `tables/objects.parquet`, `sites.parquet`, `wells.csv` and `failures.csv`, completes the plate's
-    OME-Zarr metadata with the wells that are done, and removes what the plan no longer names.
+    OME-Zarr metadata with the wells that are done and its table of objects, and removes what the plan no longer names.
 
     Parameters
     ----------
@@ -60,6 +60,7 @@ def collect_plate(folder: Path) -> Collected:
     _write_wells(tables / "wells.csv", plan, results, platemap.wells if platemap else {}, medians, quality)
     write_csv(tables / "failures.csv", FAILURE_COLUMNS, _failures(plan, results))
     tidy(folder, plan, results)
+    link_objects(folder, plan)
     statuses = [result.status for result in results]
     return Collected(
         plan.plate,

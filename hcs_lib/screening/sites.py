@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hcs_lib.contexts.columns import SITE
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.screening.flags import flag_sites
 from hcs_lib.screening.wells import WellResult
@@ -67,7 +68,7 @@ def measured_quality(folder: Path, plan: PlatePlan, results: Sequence[WellResult
     for result in results:
         for path in _parts(folder, plan, result):
             for row in read_table(path).to_pylist():
-                rows.setdefault((result.well, row["Metadata_Site"]), []).append(row)
+                rows.setdefault((result.well, row[SITE]), []).append(row)
     named = plan.site_table.columns if plan.site_table else ()
     own = (name for found in rows.values() for name in found[0] if not name.startswith("Metadata_"))
     columns = {

@@ -10,6 +10,7 @@ from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.screening.wells import WellResult
 from hcs_lib.storage.images import label_names, write_labels_group
 from hcs_lib.storage.plate import write_plate
+from hcs_lib.storage.plate_table import GROUP
 
 
 def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
@@ -62,11 +63,12 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
         if kept != names:
             write_labels_group(labels.parent, kept)
     for parent in (*store.glob("*/*/"), *store.glob("*/")):
-        if parent.is_dir() and not any(child.is_dir() for child in parent.iterdir()):
+        is_table = GROUP in parent.relative_to(store).parts
+        if parent.is_dir() and not is_table and not any(child.is_dir() for child in parent.iterdir()):
             shutil.rmtree(parent)
     fields: dict[str, list[str]] = {well: [] for well in plan.wells}
     for result in results:
         images = [output for receipt in result.receipts for output in receipt.outputs if output.kind == "image"]
         if result.status == "done" and images:
             fields[result.well] = [Path(output.path).name for output in images]
-    write_plate(store, plan.plate, fields)
+    write_plate(store, plan.plate, fields, plan.ome_zarr)

@@ -1,4 +1,4 @@
-"""Sharded Zarr arrays on disk."""
+"""Zarr arrays on disk: sharded ones of Zarr 3, and those of Zarr 2."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hcs_lib.core.errors import DataError
+from hcs_lib.storage.metadata import NAMES
 from hcs_lib.storage.spec import ArraySpec
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ArrayWriter:
-    """A Zarr 3 array in the making: pixels are compressed as they come, and written when all of them are there.
+    """A Zarr array in the making: pixels are compressed as they come, and written when all of them are there.
 
     The files are those of Zarr for the whole array at once, byte for byte; memory is that of the compressed chunks, and
     of a shard while it is written.
@@ -53,23 +54,46 @@ class ArrayWriter:
         """
         from zarr.storage import LocalStore
 
-        from hcs_lib.storage.shards import write_shards
-
         sizes = tuple(math.ceil(size / chunk) for size, chunk in zip(self._spec.shape, self._spec.chunks, strict=True))
-        keys = [f"c/{'/'.join(map(str, place))}" for place in product(*map(range, sizes))]
+        prefix = "" if self._spec.ome_zarr == "0.4" else "c/"
+        keys = [f"{prefix}{'/'.join(map(str, place))}" for place in product(*map(range, sizes))]
         missing = [key for key in keys if key not in self._store]
         if missing:
             raise ValueError(f"{folder}: {len(missing)} of {len(keys)} chunks were not put")
-        write_shards(_create(LocalStore(folder), self._spec, self._spec.shards), [self._store[key] for key in keys])
+        array = _create(LocalStore(folder), self._spec, self._spec.shards)
+        if self._spec.ome_zarr == "0.4":
+            for key in keys:
+                (folder / key).parent.mkdir(parents=True, exist_ok=True)
+                (folder / key).write_bytes(self._store[key].to_bytes())
+        else:
+            from hcs_lib.storage.shards import write_shards
+
+            write_shards(array, [self._store[key] for key in keys])
 
 
 def _create(store: Any, spec: ArraySpec, shards: tuple[int, ...] | None) -> Any:
     import zarr
-    from zarr.codecs import BloscCodec
 
     _, name, level, shuffle = spec.codec.split("-")
     # The names are the codec's own; it takes them as strings although it is typed by enumerations.
     options: dict[str, Any] = {"cname": name, "clevel": int(level), "shuffle": shuffle}
+    if spec.ome_zarr == "0.4":
+        from numcodecs import Blosc
+
+        return zarr.create_array(
+            store,
+            zarr_format=2,
+            shape=spec.shape,
+            dtype=spec.dtype,
+            chunks=spec.chunks,
+            filters=None,
+            compressors=Blosc(**options | {"shuffle": getattr(Blosc, shuffle.upper())}),
+            fill_value=0,
+            chunk_key_encoding={"name": "v2", "separator": "/"},
+            config={"write_empty_chunks": True},
+        )
+    from zarr.codecs import BloscCodec
+
     return zarr.create_array(
         store,
         shape=spec.shape,
@@ -96,10 +120,11 @@ def read_array(folder: Path, place: tuple[int, ...] = ()) -> np.ndarray[Any, Any
     import zarr
     from zarr.storage import LocalStore
 
-    array = zarr.open_array(LocalStore(folder, read_only=True), mode="r", zarr_format=3)
+    zarr_format = 2 if (folder / ".zarray").is_file() else 3
+    array = zarr.open_array(LocalStore(folder, read_only=True), mode="r", zarr_format=zarr_format)
     parts = array.shards or array.chunks
     expected = math.prod(math.ceil(size / part) for size, part in zip(array.shape, parts, strict=True))
-    found = sum(file.is_file() for file in (folder / "c").rglob("*"))
+    found = sum(file.is_file() and file.name not in NAMES for file in folder.rglob("*"))
     if found != expected:
         raise DataError(f"{folder}: {found} of {expected} files of pixels are there.", kind="output")
     return np.asarray(array[(*place, ...)])

@@ -1,8 +1,7 @@
-"""Multiscale images and label images of OME-Zarr 0.5."""
+"""Multiscale images and label images of OME-Zarr."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from hcs_lib.storage import metadata
 from hcs_lib.storage.arrays import ArrayWriter, read_array
+from hcs_lib.storage.colours import display_colours
 from hcs_lib.storage.planning import plan_level
-from hcs_lib.storage.spec import ArraySpec
+from hcs_lib.storage.spec import ArraySpec, OmeZarr
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,11 +39,16 @@ class Pyramid:
         self._step = max(1, round(max(spec.shape[-2:]) / 256))
         sides = (math.ceil(side / self._step) for side in spec.shape[-2:])
         self._sampled = np.empty((*spec.shape[:-2], *sides), spec.dtype) if spec.channels else None
+        self._extremes = np.empty((2, *spec.shape[:-2]), spec.dtype)
 
     def put(self, place: tuple[int, ...], pixels: Array) -> None:
         """Put pixels at some place on the first axes, in all levels. Errors as in `ArrayWriter.put`."""
+        import numpy as np
+
         if self._sampled is not None:
             self._sampled[place] = pixels[..., :: self._step, :: self._step]
+            for extreme, find in zip(self._extremes, (np.fmin, np.fmax), strict=True):
+                extreme[place] = find.reduce(pixels, axis=(-2, -1))
         for level, writer in enumerate(self._levels):
             pixels = self._halve(pixels) if level else pixels
             writer.put(place, pixels)
@@ -54,18 +59,24 @@ class Pyramid:
             writer.write(folder / str(level))
 
     def windows(self) -> list[tuple[float, float, float, float]]:
-        """Return (min, max, start, end) of each channel, for display: range of the dtype, percentiles 0.1 and 99.9."""
+        """Return (min, max, start, end) of each channel, for display.
+
+        The least and greatest value of all pixels, and percentiles 0.1 and 99.9 of every n-th pixel along y and x, of
+        some 256 along the longer side. What depends on the pixels of one image only is the same however many are
+        written together. A channel of a single value is shown dark, over a range of 1.
+        """
         import numpy as np
 
         assert self._sampled is not None
-        sampled = np.moveaxis(self._sampled, self.spec.axes.index("c"), 0)
-        integer = np.iinfo(sampled.dtype) if sampled.dtype.kind in "iu" else None
+        channel = self.spec.axes.index("c")
         windows = []
-        for channel in sampled.astype(np.float64):
-            finite = channel[np.isfinite(channel)]
-            start, end = np.percentile(finite, (0.1, 99.9)).tolist() if finite.size else (0.0, 1.0)
-            low, high = (integer.min, integer.max) if integer else (start, end)
-            windows.append((float(low), float(high), start, max(end, start + 1) if integer else end))
+        for sampled, *extremes in zip(*(np.moveaxis(array, channel, 0) for array in (self._sampled, *self._extremes)),
+                                  strict=True):  # fmt: skip
+            finite, low, high = (values[np.isfinite(values)].astype(np.float64) for values in (sampled, *extremes))
+            start, end = np.percentile(finite, (0.1, 99.9)).tolist() if finite.size else (0.0, 0.0)
+            least, greatest = float(low.min(initial=start)), float(high.max(initial=end))
+            end = end if end > start else start + 1
+            windows.append((least, max(greatest, end), start, end))
         return windows
 
 
@@ -75,7 +86,7 @@ def write_image(
     *,
     name: str,
     translation_um: tuple[float, float] | None = None,
-    wavelengths_nm: Sequence[float | None] = (),
+    colours: Sequence[str] = (),
 ) -> None:
     """Write the image of one site into a new group, with its resolution levels.
 
@@ -90,15 +101,15 @@ def write_image(
     translation_um
         Where the centre of the first pixel lies in the well, (y, x), in micrometres. Left out of the
         metadata where the size of a pixel is unknown.
-    wavelengths_nm
-        Emission of each channel, for its colour in viewers.
+    colours
+        In which viewers show the channels, RRGGBB; by default what their names tell.
     """
     image.write(group)
     spec = image.spec
-    channels = metadata.channels(spec.channels, wavelengths_nm, image.windows())
+    channels = metadata.channels(spec.channels, colours or display_colours(spec.channels), image.windows())
     metadata.write_group(
-        group, {"multiscales": metadata.multiscales(spec, name, translation_um), "omero": channels}
-    )  # fmt: skip
+        group, spec.ome_zarr, {"multiscales": metadata.multiscales(spec, name, translation_um), "omero": channels}
+    )
 
 
 def write_labels(group: Path, name: str, labels: Pyramid, *, translation_um: tuple[float, float] | None = None) -> None:
@@ -110,12 +121,13 @@ def write_labels(group: Path, name: str, labels: Pyramid, *, translation_um: tup
     labels.write(folder / name)
     metadata.write_group(
         folder / name,
+        labels.spec.ome_zarr,
         {
             "multiscales": metadata.multiscales(labels.spec, name, translation_um),
-            "image-label": {"version": "0.5", "source": {"image": "../../"}},
+            "image-label": {"source": {"image": "../../"}},
         },
     )
-    write_labels_group(group, [*(label for label in label_names(group) if label != name), name])
+    write_labels_group(group, [*(label for label in label_names(group) if label != name), name], labels.spec.ome_zarr)
 
 
 def read_image(group: Path, label: str | None = None) -> Array:
@@ -142,18 +154,17 @@ def add_labels(group: Path, names: Sequence[str]) -> None:
     write_labels_group(group, [*known, *(name for name in names if name not in known)])
 
 
-def write_labels_group(group: Path, names: Sequence[str]) -> None:
-    """Write the group of the label images of an image, which names them."""
-    metadata.write_group(group / "labels", {"labels": list(names)})
+def write_labels_group(group: Path, names: Sequence[str], version: OmeZarr | None = None) -> None:
+    """Write the group of the label images of an image, which names them, in the version of the image if not told."""
+    metadata.write_group(group / "labels", version or metadata.version_of(group) or "0.5", {"labels": list(names)})
 
 
 def label_names(group: Path) -> list[str]:
     """Return the names of the label images of a site, in the order they were written."""
     try:
-        document = json.loads((group / "labels" / "zarr.json").read_bytes())
+        names: list[str] = metadata.read_group(group / "labels")["labels"]
     except FileNotFoundError:
         return []
-    names: list[str] = document["attributes"]["ome"]["labels"]
     return names
 
 

@@ -1,10 +1,15 @@
-"""The JSON of OME-Zarr 0.5: multiscales, channels, labels, plate and wells.
+"""The JSON of OME-Zarr: multiscales, channels, labels, plate and wells, of version 0.5 and 0.4.
 
-Source: https://ngff.openmicroscopy.org/0.5/.
+The versions say the same: 0.5 in the attribute `ome` of a Zarr 3 group, 0.4 in the attributes of a Zarr 2 group. The
+version itself stands beside the parts in 0.5, within `multiscales` in 0.4, and within plate, well and image-label in
+both.
+
+Source: https://ngff.openmicroscopy.org/0.5/ and https://ngff.openmicroscopy.org/0.4/.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,31 +17,55 @@ from typing import Any
 from hcs_lib.core.addresses import geometry_of, parse_well, row_name
 from hcs_lib.core.canonical import canonical_json
 from hcs_lib.storage.planning import plan_level
-from hcs_lib.storage.spec import ArraySpec
+from hcs_lib.storage.spec import ArraySpec, OmeZarr
 
 _AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
-_COLOURS = ("0000FF", "00FF00", "FF0000", "FFFF00", "FF00FF", "00FFFF")
-_BANDS_NM = ((0, "FF00FF"), (410, "0000FF"), (490, "00FF00"), (565, "FFFF00"), (590, "FF0000"))
-"""Where a display colour begins, in nanometres of emission."""
-_NAMES = {
-    "0000FF": ("dapi", "dna", "hoechst", "draq", "nuclei", "nucleus"),
-    "00FF00": ("gfp", "fitc", "488"),
-    "FF0000": ("tritc", "rfp", "mcherry", "cy3", "texas", "568", "594"),
-    "FF00FF": ("cy5", "647"),
-}
-"""What names of channels tell of the colour in which people expect them."""
+_ATTRIBUTES: dict[OmeZarr, str] = {"0.5": "zarr.json", "0.4": ".zattrs"}
+"""The file of a group that holds its attributes."""
+
+_VERSIONED = ("plate", "well", "image-label")
+
+NAMES = frozenset({"zarr.json", ".zgroup", ".zarray", ".zattrs"})
+"""Files of a store that hold no pixels."""
 
 
-def group(ome: Mapping[str, Any] | None = None) -> bytes:
-    """Return the `zarr.json` of a group, with OME metadata where there are any."""
-    attributes = {"ome": {"version": "0.5", **ome}} if ome is not None else {}
-    return canonical_json({"zarr_format": 3, "node_type": "group", "attributes": attributes})
+def group_files(
+    version: OmeZarr, ome: Mapping[str, Any] | None = None, attributes: Mapping[str, Any] | None = None
+) -> dict[str, bytes]:
+    """Return the files of a group, by name: with OME metadata, other attributes, or neither (`ome` None)."""
+    held = dict(attributes or {})
+    parts = {name: {"version": version, **part} if name in _VERSIONED else part for name, part in (ome or {}).items()}
+    if version == "0.5":
+        held |= {} if ome is None else {"ome": {"version": version, **parts}}
+        return {"zarr.json": canonical_json({"zarr_format": 3, "node_type": "group", "attributes": held})}
+    if "multiscales" in parts:
+        parts["multiscales"] = [{"version": version, **image} for image in parts["multiscales"]]
+    return {".zgroup": canonical_json({"zarr_format": 2}), ".zattrs": canonical_json(held | parts)}
 
 
-def write_group(folder: Path, ome: Mapping[str, Any] | None = None) -> None:
-    """Write the `zarr.json` of a group."""
+def write_group(folder: Path, version: OmeZarr, ome: Mapping[str, Any] | None = None) -> None:
+    """Write the files of a group."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "zarr.json").write_bytes(group(ome))
+    for name, content in group_files(version, ome).items():
+        (folder / name).write_bytes(content)
+
+
+def version_of(group: Path) -> OmeZarr | None:
+    """Return the version of OME-Zarr that a group is of; None where there is no group."""
+    return next((version for version, name in _ATTRIBUTES.items() if (group / name).is_file()), None)
+
+
+def read_group(folder: Path) -> dict[str, Any]:
+    """Return the OME metadata of a group.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no group.
+    """
+    version = version_of(folder) or "0.5"
+    found: dict[str, Any] = json.loads((folder / _ATTRIBUTES[version]).read_bytes())
+    return found["attributes"]["ome"] if version == "0.5" else found
 
 
 def multiscales(spec: ArraySpec, name: str, translation_um: tuple[float, float] | None) -> list[dict[str, Any]]:
@@ -69,11 +98,17 @@ def multiscales(spec: ArraySpec, name: str, translation_um: tuple[float, float] 
         {"name": axis, "type": _AXIS_TYPES[axis], **({"unit": unit} if unit else {})}
         for axis, unit in zip(spec.axes, spec.units, strict=True)
     ]
-    return [{"name": name, "axes": axes, "datasets": datasets}]
+    averaged = bool(spec.channels) and spec.dtype != "bool"
+    kind, description = (
+        ("mean", "Each level has the means of 2 × 2 pixels of the one before.")
+        if averaged
+        else ("nearest", "Each level has the upper left of 2 × 2 pixels of the one before.")
+    )
+    return [{"name": name, "axes": axes, "datasets": datasets, "type": kind, "metadata": {"description": description}}]
 
 
 def channels(
-    names: Sequence[str], wavelengths_nm: Sequence[float | None], windows: Sequence[tuple[float, float, float, float]]
+    names: Sequence[str], colours: Sequence[str], windows: Sequence[tuple[float, float, float, float]]
 ) -> dict[str, Any]:
     """Return `omero`: how viewers name and show each channel. `windows` holds (min, max, start, end)."""
     described = [
@@ -83,34 +118,16 @@ def channels(
             "color": colour,
             "window": dict(zip(("min", "max", "start", "end"), window, strict=True)),
         }
-        for name, colour, window in zip(names, _colours(names, wavelengths_nm), windows, strict=True)
+        for name, colour, window in zip(names, colours, windows, strict=True)
     ]
     return {"channels": described}
-
-
-def _colours(names: Sequence[str], wavelengths_nm: Sequence[float | None]) -> list[str]:
-    """Return a display colour for each channel: by its wavelength or name, and else one that is not taken."""
-    wanted = [
-        _colour(name, wavelengths_nm[number] if number < len(wavelengths_nm) else None)
-        for number, name in enumerate(names)
-    ]
-    if len(names) == 1:
-        return [wanted[0] or "FFFFFF"]
-    free = iter([*(colour for colour in _COLOURS if colour not in wanted), *_COLOURS * len(names)])
-    return [colour or next(free) for colour in wanted]
-
-
-def _colour(name: str, wavelength_nm: float | None) -> str | None:
-    if wavelength_nm and wavelength_nm > 0:
-        return next(colour for start, colour in reversed(_BANDS_NM) if wavelength_nm >= start)
-    return next((colour for colour, words in _NAMES.items() if any(word in name.lower() for word in words)), None)
 
 
 def plate(name: str, wells: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return `plate`: all rows and columns of the geometry, and the wells that have images, row by row."""
     rows, columns = geometry_of(wells)
+    count = max((len(fields) for fields in wells.values()), default=0)
     return {
-        "version": "0.5",
         "name": name,
         "rows": [{"name": row_name(row)} for row in range(rows)],
         "columns": [{"name": f"{column:02d}"} for column in range(1, columns + 1)],
@@ -119,8 +136,13 @@ def plate(name: str, wells: Mapping[str, Sequence[str]]) -> dict[str, Any]:
             for well in sorted(wells, key=parse_well)
             if wells[well]
         ],
-        "field_count": max((len(fields) for fields in wells.values()), default=0),
+        **({"field_count": count} if count else {}),
     }
+
+
+def well(fields: Sequence[str]) -> dict[str, Any]:
+    """Return `well`: its images."""
+    return {"images": [{"path": field} for field in fields]}
 
 
 def well_path(well: str) -> str:

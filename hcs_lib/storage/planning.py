@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from hcs_lib.storage.spec import ArraySpec
+from hcs_lib.storage.spec import ArraySpec, OmeZarr
 
 _CHUNK = 1024
 """Longest side of a chunk, and of the coarsest resolution level, in pixels."""
@@ -29,6 +29,8 @@ def plan_array(
     channels: Sequence[str] = (),
     pixel_size_um: float | None = None,
     z_spacing_um: float | None = None,
+    time_interval_s: float | None = None,
+    ome_zarr: OmeZarr = "0.5",
 ) -> ArraySpec:
     """Describe the image or label image of one site.
 
@@ -37,6 +39,7 @@ def plan_array(
 
     Chunks are planes cut into equal parts of at most 1024 × 1024, so that no edge is padded by more than
     a pixel or two. A shard takes in whole axes, from x to t, up to 256 MiB: one file for the field of a camera.
+    OME-Zarr 0.4 has a file for each chunk.
 
     Parameters
     ----------
@@ -48,8 +51,10 @@ def plan_array(
         Whether this is a label image.
     channels
         Names along `c`, for images.
-    pixel_size_um, z_spacing_um
-        Micrometres; None where unknown.
+    pixel_size_um, z_spacing_um, time_interval_s
+        Micrometres, and seconds from one time point to the next; None where unknown.
+    ome_zarr
+        The version of OME-Zarr.
 
     Raises
     ------
@@ -64,17 +69,19 @@ def plan_array(
     always = "yx" if labels else "cyx"
     axes = "".join(axis for axis in "tczyx" if axis in always or sizes.get(axis, 1) > 1)
     shape = tuple(sizes.get(axis, 1) for axis in axes)
-    known = {"z": z_spacing_um, "y": pixel_size_um, "x": pixel_size_um}
+    known = {"t": time_interval_s, "z": z_spacing_um, "y": pixel_size_um, "x": pixel_size_um}
+    units = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
     chunks = _chunks(shape)
     return ArraySpec(
+        ome_zarr=ome_zarr,
         axes=axes,
         shape=shape,
         dtype=dtype,
         chunks=chunks,
-        shards=_shards(shape, chunks, _itemsize(dtype)),
+        shards=_shards(ome_zarr, shape, chunks, _itemsize(dtype)),
         codec=_CODEC,
         scale=tuple(known.get(axis) or 1.0 for axis in axes),
-        units=tuple("micrometer" if known.get(axis) else None for axis in axes),
+        units=tuple(units[axis] if known.get(axis) else None for axis in axes),
         levels=_levels(shape),
         channels=() if labels else tuple(channels),
     )
@@ -84,7 +91,7 @@ def resize(spec: ArraySpec, rows: int, columns: int) -> ArraySpec:
     """Describe the same image with other sides: as `plan_array` would."""
     shape = (*spec.shape[:-2], rows, columns)
     chunks = _chunks(shape)
-    shards = _shards(shape, chunks, _itemsize(spec.dtype))
+    shards = _shards(spec.ome_zarr, shape, chunks, _itemsize(spec.dtype))
     return spec.model_copy(update={"shape": shape, "chunks": chunks, "shards": shards, "levels": _levels(shape)})
 
 
@@ -95,7 +102,9 @@ def is_planned(spec: ArraySpec) -> bool:
     if len(lengths) != 1 or max(spec.shape, default=0) > _LARGEST:
         return False
     try:
-        planned = plan_array(sizes, spec.dtype, labels=not spec.channels, channels=spec.channels)
+        planned = plan_array(
+            sizes, spec.dtype, labels=not spec.channels, channels=spec.channels, ome_zarr=spec.ome_zarr
+        )
     except ValueError:
         return False
     return planned == spec.model_copy(update={"scale": planned.scale, "units": planned.units})
@@ -126,8 +135,10 @@ def _chunks(shape: Sequence[int]) -> tuple[int, ...]:
     return (*(1 for _ in shape[:-2]), *sides)
 
 
-def _shards(shape: Sequence[int], chunks: Sequence[int], itemsize: int) -> tuple[int, ...]:
+def _shards(ome_zarr: OmeZarr, shape: Sequence[int], chunks: Sequence[int], itemsize: int) -> tuple[int, ...]:
     shards = list(chunks)
+    if ome_zarr == "0.4":
+        return tuple(shards)
     for axis in reversed(range(len(shape))):
         whole = [*shards]
         whole[axis] = math.ceil(shape[axis] / chunks[axis]) * chunks[axis]

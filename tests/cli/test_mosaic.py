@@ -18,6 +18,7 @@ from hcs_lib.core.errors import UserError
 from hcs_lib.execution.execute import execute_manifest
 from hcs_lib.pipeline.settings import load_settings
 from hcs_lib.plates.index import Channel, Plane, PlateIndex, StagePosition
+from hcs_lib.screening.collect import collect_plate
 from hcs_lib.storage.images import read_image
 from hcs_lib.storage.tables import read_table
 
@@ -135,6 +136,15 @@ def test_the_mosaic_lies_where_the_stage_was(plate: SimpleNamespace) -> None:
     scale, translation = document["attributes"]["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"]
     assert scale["scale"] == [1.0, PIXEL, PIXEL]
     assert translation["translation"] == pytest.approx([0.0, 899.9, 7000.1])
+
+
+def test_objects_of_a_mosaic_name_its_label_image(plate: SimpleNamespace) -> None:
+    plate.run(STEPS + OBJECTS)
+    collect_plate(plate.results)
+    table = read_table(plate.results / "tables/objects.parquet").to_pydict()
+    regions = [f"{well[0]}/{well[1:]}/all/labels/nuclei" for well in table["Metadata_Well"]]
+    assert table["Metadata_Region"] == regions
+    assert len(set(regions)) == 2
 
 
 def test_objects_of_a_mosaic_are_whole(plate: SimpleNamespace) -> None:

@@ -36,7 +36,8 @@ def make_context(steps: int = 2, **facts: Any) -> FrozenContext:
         "engine": Engine(digest="e", versions={"numpy": "2"}), "threads": 1, "bad_planes": "fail",
         "plane_shape": (64, 80), "plane_dtype": "uint16",
         "metadata": ImageMetadata(
-            pixel_size_um=0.5, z_spacing_um=None, channel_names=("DNA",), wavelengths_nm=(None,), positions_um=(),
+            pixel_size_um=0.5, z_spacing_um=None, channel_names=("DNA",), wavelengths_nm=(None,), colours=(None,),
+            positions_um=(),
         ),
         "planes": (PlaneRef(site=1, channel="DNA", z=0, t=0, file="a.tif", page=0, size=9, mtime_ns=1, sha256=None),),
         "problems": (), "functions": (), "raw_store": None, "before": {}, "takes": (), "passes": (),

@@ -248,6 +248,7 @@ class Bench:
                 z_spacing_um=None,
                 channel_names=self.channels,
                 wavelengths_nm=(461.0, 525.0)[: len(self.channels)],
+                colours=(None, None)[: len(self.channels)],
                 positions_um=tuple((site, 1000.0 * site, -200.0) for site in self.sites),
             ),
             "planes": tuple(planes),

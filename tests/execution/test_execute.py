@@ -136,6 +136,15 @@ def test_stage_position_places_the_first_pixel(bench: Any) -> None:
         assert (y, x) == (-200 - 95 / 2 * 0.5, 2000 - 79 / 2 * 0.5)
 
 
+def test_channels_have_the_colours_of_the_microscope_or_of_their_emission(bench: Any) -> None:
+    metadata = bench.contexts["A01"].metadata
+    bench.compile(metadata=metadata.model_copy(update={"colours": ("FF8000", None)}))
+    execute_well(bench.context_path("A01"))
+    document = json.loads((bench.group("A01", 1) / "zarr.json").read_text())
+    channels = document["attributes"]["ome"]["omero"]["channels"]
+    assert [(channel["label"], channel["color"]) for channel in channels] == [("DNA", "FF8000"), ("GFP", "00FF00")]
+
+
 def test_two_runs_have_the_same_bytes_and_raw_is_untouched(bench: Any) -> None:
     before = {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in bench.raw.iterdir()}
     execute_manifest(bench.manifest)

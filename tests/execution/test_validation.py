@@ -47,6 +47,10 @@ def plate_outside(context: dict[str, Any]) -> None:
     context["plate"] = "../demo"
 
 
+def no_colour(context: dict[str, Any]) -> None:
+    context["metadata"]["colours"][0] = "red"
+
+
 def too_many_threads(context: dict[str, Any]) -> None:
     context["threads"] = 10**9
 
@@ -134,6 +138,7 @@ def unknown_key(context: dict[str, Any]) -> None:
         (table_over_the_plan, "not where tables of this well belong"),
         (plate_outside, "no proper name"),
         (another_well, "belongs"),
+        (no_colour, "a channel's colour is none"),
         (too_many_threads, "asks for 1000000000 threads, expected 1 to 1024"),
         (function_not_listed, "not among the functions"),
         (function_of_no_library, "os"),

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -17,6 +18,7 @@ from hcs_lib.provenance.differences import Difference
 from hcs_lib.provenance.methods import methods_of
 from hcs_lib.provenance.runs import find_plates, load_run
 from hcs_lib.provenance.verify import verify_plate
+from hcs_lib.storage.images import read_image
 
 STAGE = "s01-cpu"
 SITE = "demo.zarr/B/02/1"
@@ -53,6 +55,34 @@ def test_a_finished_run_is_intact(finished: Path) -> None:
     on_disk = [file for file in on_disk if file.parent.name != "labels"]
     assert counted.files == len(on_disk)
     assert counted.bytes == sum(file.stat().st_size for file in on_disk)
+
+
+def test_a_plate_in_the_older_version_has_the_same_pixels_and_its_faults_are_named(
+    finished: Path, rerun: Callable[..., Path]
+) -> None:
+    older = rerun(lambda folder: None, ome_zarr=0.4)  # as YAML reads it without quotes
+    assert verify(older) == []
+    assert not list((older / "demo.zarr").rglob("zarr.json"))
+    for site in ("B/02/1", "B/04/2"):
+        for label in (None, "nuclei", "cytoplasm"):
+            here, there = (read_image(results / "demo.zarr" / site, label) for results in (older, finished))
+            np.testing.assert_array_equal(here, there)
+    tables = [file.relative_to(finished) for file in sorted((finished / "tables").rglob("*")) if file.is_file()]
+    assert tables
+    assert all((older / table).read_bytes() == (finished / table).read_bytes() for table in tables)
+
+    (older / SITE / "0/1/0/0").unlink()
+    (older / LABELS / "0/.zarray").unlink()
+    (older / "demo.zarr/B/03/1/.zattrs").unlink()
+    (older / "demo.zarr/B/04/.zgroup").unlink()
+    (older / "demo.zarr/B/04/1/0/9").write_text("?")
+    assert [(found.kind, found.path, found.message) for found in verify(older)] == [
+        ("missing", SITE, "image: without 0/1/0/0."),
+        ("missing", LABELS, "labels nuclei: without 0/.zarray."),
+        ("missing", "demo.zarr/B/03/1", "image: without .zattrs."),
+        ("extra", "demo.zarr/B/04/1", "image: 0/9 does not belong there."),
+        ("missing", "demo.zarr/B/04/.zgroup", "metadata of the plate's store."),
+    ]
 
 
 def test_progress_reaches_its_end(finished: Path) -> None:
@@ -104,6 +134,7 @@ def test_what_was_deleted_and_what_was_changed_in_one_image_are_both_found(resul
         (f"{LABELS}/0/notes.txt", LABELS, "B02"),
         ("demo.zarr/B/02/9/zarr.json", "demo.zarr/B/02/9", ""),
         ("demo.zarr/notes.txt", "demo.zarr/notes.txt", ""),
+        ("demo.zarr/tables/others/table.parquet", "demo.zarr/tables/others", ""),
         ("tables/wells/B02/old.parquet", "tables/wells/B02/old.parquet", "B02"),
         (f"receipts/{STAGE}/H12.json", f"receipts/{STAGE}/H12.json", "H12"),
     ],
@@ -178,11 +209,24 @@ def test_a_missing_table_is_found(results: Path, name: str) -> None:
         (f"contexts/{STAGE}/B04.json", "B04", "missing"),
         ("demo.zarr/B/02/zarr.json", "B02", "missing"),
         ("demo.zarr/zarr.json", "", "missing"),
+        ("demo.zarr/tables/objects/zarr.json", "", "missing"),
+        ("demo.zarr/tables/objects/table.parquet", "", "missing"),
     ],
 )
 def test_a_missing_record_is_found(results: Path, file: str, well: str, kind: str) -> None:
     (results / file).unlink()
     assert found_in(results) == [(well, kind, file)]
+
+
+def test_the_store_has_the_table_of_objects_and_no_other(results: Path) -> None:
+    table = results / "demo.zarr/tables/objects/table.parquet"
+    assert table.read_bytes() == (results / "tables/objects.parquet").read_bytes()
+    table.unlink()
+    shutil.copy(results / "tables/sites.parquet", table)
+    assert found_in(results) == [("", "changed", "demo.zarr/tables/objects/table.parquet")]
+    # With the table of objects gone there is nothing to compare: one fault, told once.
+    (results / "tables/objects.parquet").write_bytes(b"PAR1")
+    assert found_in(results) == []
 
 
 @pytest.mark.parametrize("folder", ["contexts", "receipts/{}/contexts"])

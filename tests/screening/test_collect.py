@@ -109,7 +109,15 @@ def test_objects_of_all_wells_with_derived_features(plate):
     found = collect_plate(plate)
     table = pq.read_table(plate / "tables/objects.parquet")
     assert found.objects == table.num_rows == 3
-    assert table.column_names == ["Metadata_Plate", "Metadata_Well", "Metadata_Site", NUMBER, *COLUMNS, "density"]
+    assert table.column_names == [
+        "Metadata_Plate",
+        "Metadata_Well",
+        "Metadata_Site",
+        "Metadata_Region",
+        NUMBER,
+        *COLUMNS,
+        "density",
+    ]
     assert table.column("density").to_pylist() == [0.1, 0.2, 0.05]
 
 
@@ -118,7 +126,15 @@ def test_a_column_that_one_well_lacks_is_nan_there(plate):
     _replace(plate, "A02", _table(plate, "A02", columns))
     collect_plate(plate)
     table = pq.read_table(plate / "tables/objects.parquet")
-    assert table.column_names == ["Metadata_Plate", "Metadata_Well", "Metadata_Site", NUMBER, *COLUMNS, "density"]
+    assert table.column_names == [
+        "Metadata_Plate",
+        "Metadata_Well",
+        "Metadata_Site",
+        "Metadata_Region",
+        NUMBER,
+        *COLUMNS,
+        "density",
+    ]
     assert table.column(COLUMNS[0]).to_pylist() == [10, 20, 40, 5]
     assert np.isnan([table.column(name)[3].as_py() for name in (NUMBER, COLUMNS[1], "density")]).all()
 
@@ -145,7 +161,7 @@ def test_the_table_is_there_though_every_well_failed(plate):
         _receipt(well, failure=Failure(kind="function", message="no")).save(plate / f"receipts/s01-cpu/{well}.json")
     assert collect_plate(plate).objects == 0
     table = pq.read_table(plate / "tables/objects.parquet")
-    assert table.column_names == ["Metadata_Plate", "Metadata_Well", NUMBER, *COLUMNS, "density"]
+    assert table.column_names == ["Metadata_Plate", "Metadata_Well", "Metadata_Region", NUMBER, *COLUMNS, "density"]
     assert table.num_rows == 0
 
 
