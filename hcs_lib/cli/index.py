@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from hcs_lib.core.errors import Problem, UserError
-from hcs_lib.core.refusals import refuse
 from hcs_lib.plates.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -50,33 +50,27 @@ def index(
     FOLDER is the plate's folder, or holds exactly one plate. Names of files, and the index files of the
     microscope, give well, site, channel, z and t; every header is checked, nothing is written into FOLDER. With
     --output, headers are kept beside the index (headers.json), so that another time only files that changed are
-    opened; where there is no plate, the file says why, and other commands repeat it.
+    opened, and none where nothing changed (index.stamp.json); where there is no plate, the file says why, and other
+    commands repeat it.
 
     A pattern names the fields well (or row and col), site, channel, z, t, plate, and n for text that does not
     matter; everything else stands for itself. With slashes it names folders too.
 
     Exit status 0, also where planes are missing or broken: they are listed. 2 where there is no plate.
     """
+    from hcs_lib.plates.index_file import index_into
     from hcs_lib.plates.indexing import index_plate
 
     if output and output.resolve().is_relative_to(folder.resolve()):
         raise UserError(Problem(str(output), "nothing is written into a plate's folder.", "Write the index elsewhere."))
-    try:
-        found = index_plate(
-            folder,
-            plate=plate or folder.resolve().name,
-            format=format_,
-            pattern=pattern,
-            fingerprint=fingerprint,
-            pixel_size_um=pixel_size_um,
-            cache=output.with_name("headers.json") if output else None,
-        )
-    except UserError as error:
-        if output:
-            refuse(output, error)
-        raise
-    if output:
-        found.save(output)
+    found = (partial(index_into, output) if output else index_plate)(
+        folder,
+        plate=plate or folder.resolve().name,
+        format=format_,
+        pattern=pattern,
+        fingerprint=fingerprint,
+        pixel_size_um=pixel_size_um,
+    )
     if as_json:
         from hcs_lib.core.canonical import canonical_json
 

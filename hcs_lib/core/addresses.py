@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 _WELL = re.compile(r"([A-Za-z]{1,2})0*([1-9]\d{0,2})")
@@ -64,6 +65,7 @@ def well_name(well: Well) -> str:
     return f"{row_name(well.row)}{well.column + 1:02d}"
 
 
+@lru_cache(maxsize=4096)
 def canonical_well(text: str) -> str:
     """Return the canonical name of a well written in any accepted way."""
     return well_name(parse_well(text))

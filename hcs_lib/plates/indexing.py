@@ -189,7 +189,7 @@ def _read(
                 file=file.file, page=page.number, size=size, mtime_ns=mtime_ns, sha256=hashes.get(file.file),
                 acquired=metadata.acquired if metadata else None,
             )  # fmt: skip
-            found.append(IndexedPage(plane, page._replace(metadata=metadata)))
+            found.append(IndexedPage(plane, page if metadata is page.metadata else page._replace(metadata=metadata)))
     wells = _ranks({plane.well for plane, _ in found}, parse_well)
     channels = _ranks({plane.channel for plane, _ in found}, natural)
 

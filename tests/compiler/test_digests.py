@@ -11,9 +11,10 @@ import pytest
 import hcs_lib
 from hcs_lib.compiler.batches import batch_wells
 from hcs_lib.contexts.context import FrozenContext
-from hcs_lib.contexts.engine import SOURCES, current_engine, digest_sources
+from hcs_lib.contexts.engine import SOURCES, current_engine
 from hcs_lib.core.addresses import Well, well_name
 from hcs_lib.core.canonical import canonical_json
+from hcs_lib.core.sources import digest_sources
 from hcs_lib.plates.index import PlaneProblem, PlateIndex
 
 
@@ -244,18 +245,18 @@ def test_the_engine_is_its_sources(tmp_path: Path) -> None:
         file = tmp_path / source if source.endswith(".py") else tmp_path / source / "deep" / "a.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("1")
-    before = digest_sources(tmp_path)
+    before = digest_sources(tmp_path, SOURCES)
     for other in ("cli/deep/a.py", "functions/deep/a.py", "core/deep/a.pyc", "plates/index.py"):
         (tmp_path / other).write_text("2")
-    assert digest_sources(tmp_path) == before
+    assert digest_sources(tmp_path, SOURCES) == before
     (tmp_path / "storage" / "deep" / "a.py").write_text("2")
-    assert digest_sources(tmp_path) != before
+    assert digest_sources(tmp_path, SOURCES) != before
 
 
 def test_the_engine_that_is_installed() -> None:
     engine = current_engine()
     assert set(engine.versions) == {"imagecodecs", "numcodecs", "numpy", "pyarrow", "tifffile", "zarr"}
-    assert engine.digest == digest_sources(Path(hcs_lib.__file__).parent)
+    assert engine.digest == digest_sources(Path(hcs_lib.__file__).parent, SOURCES)
 
 
 TEN = """\

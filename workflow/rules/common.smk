@@ -7,11 +7,12 @@ from types import SimpleNamespace
 from snakemake import __version__ as SNAKEMAKE
 from snakemake.exceptions import IncompleteCheckpointException
 
-from hcs_lib.contexts.engine import current_engine, digest_sources
+from hcs_lib.contexts.engine import current_engine
 from hcs_lib.contexts.gates import waits_at_gate
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import HcsError, MachineError, UserError
 from hcs_lib.core.refusals import when_refused
+from hcs_lib.core.sources import digest_sources
 from hcs_lib.execution.cleaning import forget
 from hcs_lib.pipeline.files import named_files
 from hcs_lib.pipeline.loading import load_pipeline
