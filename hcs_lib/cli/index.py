@@ -87,7 +87,9 @@ def index(
 
 def _summarise(console: Console, found: PlateIndex) -> None:
     channels = ", ".join(c.id if c.name == c.id else f"{c.id} {c.name}" for c in found.channels)
-    counts = f"{len(found.wells)} wells x {len(found.sites)} sites x {len(found.channels)} channels"
+    sites = sorted({len(sites) for sites in found.sites_by_well.values()})
+    of_each = f"{sites[0]} to {sites[-1]}" if len(sites) > 1 else sites[0]
+    counts = f"{len(found.wells)} wells x {of_each} sites x {len(found.channels)} channels"
     grid = f", sites in {found.grid[0]} rows of {found.grid[1]}" if found.grid and len(found.sites) > 1 else ""
     pixel = f"{found.pixel_size_um:g} um a pixel" if found.pixel_size_um else "pixel size unknown"
     spacing = f", {found.z_spacing_um:g} um between z-planes" if found.z_spacing_um else ""

@@ -14,6 +14,7 @@ The last act of the fifth, `stages`, divides the steps into those that run in on
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -25,7 +26,7 @@ from hcs_lib.compiler.gpu import assign_gpu_resources_for_context
 from hcs_lib.compiler.lazy_files import LazyFiles
 from hcs_lib.compiler.materialization import plan_materialization_flags_for_context
 from hcs_lib.compiler.overrides import check_plates, group_wells, resolve_steps
-from hcs_lib.compiler.plate import PlateView, name_channels
+from hcs_lib.compiler.plate import PlateView, group_by_sites, name_channels
 from hcs_lib.compiler.plate_plan import plan_plate
 from hcs_lib.compiler.stages import divide_into_stages
 from hcs_lib.compiler.step_plans import initialize_step_plans_for_context
@@ -139,19 +140,24 @@ def _load_index(path: Path, plate: str) -> PlateIndex:
 def draft_contexts(
     plate: PlateSettings, settings: Settings, index: PlateIndex, pipeline: LoadedPipeline, registry: Registry
 ) -> tuple[list[DraftContext], list[Problem]]:
-    """Run the five phases for every well; wells for which the pipeline resolves alike share a draft."""
+    """Run the five phases for every well; wells of the same sites share a draft where the pipeline resolves alike."""
     channels, problems = name_channels(pipeline, index)
     if not index.wells or problems:
         return [], problems or [Problem(f"plate {plate.name}", "The plate has no wells.", "Index it again.")]
-    view = PlateView(index, channels, plate.pixel_size_um or index.pixel_size_um)
+    view = PlateView(index, channels, index.sites, plate.pixel_size_um or index.pixel_size_um)
     functions, files = FunctionTable(registry), LazyFiles(pipeline.folder)
     names = [other.name for other in settings.plates]
     problems += check_plates(pipeline, names)
     groups, wrong = group_wells(pipeline, plate.name, index.wells)
     problems += wrong
     drafts = []
-    for choices, wells in groups.items():
-        draft = DraftContext(view, pipeline, functions, wells, files, settings.ome_zarr)
+    alike = (
+        (choices, sites, wells)
+        for choices, inside in groups.items()
+        for sites, wells in group_by_sites(index, inside).items()
+    )
+    for choices, sites, wells in alike:
+        draft = DraftContext(replace(view, sites=sites), pipeline, functions, wells, files, settings.ome_zarr)
         steps = resolve_steps(pipeline, choices)
         if not steps:
             draft.problems.append(

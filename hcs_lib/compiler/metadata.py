@@ -84,9 +84,10 @@ def _z_spacing_um(context: DraftContext, plan: DraftStep) -> float:
 
 @metadata_resolver("grid_dimensions")
 def _grid_dimensions(context: DraftContext, plan: DraftStep) -> list[int]:
-    if context.plate.index.grid is None:
+    grid = context.plate.grid(context.wells)
+    if grid is None:
         raise UnknownMetadataError("the plate does not tell the grid of its sites", "Give rows and columns by `args`.")
-    return list(context.plate.index.grid)
+    return list(grid)
 
 
 @metadata_resolver("stage_positions")

@@ -196,6 +196,20 @@ class PlateIndex(Frozen):
         return {well: tuple(problems) for well, problems in grouped.items()}
 
     @cached_property
+    def sites_by_well(self) -> dict[str, tuple[int, ...]]:
+        """Sites at which each well was imaged or was to be: those of its planes, and of its problems.
+
+        Where the microscope keeps no record, that is every site of the plate: what a well lacks is a problem.
+        """
+        found: dict[str, set[int]] = {well: set() for well in self.wells}
+        for plane in self.planes:
+            found[plane.well].add(plane.site)
+        for well, problems in self.problems_by_well.items():
+            for problem in problems:
+                found[well].update(self.sites if problem.site is None else (problem.site,))
+        return {well: tuple(sorted(sites)) for well, sites in found.items()}
+
+    @cached_property
     def frames(self) -> Frames:
         """Where each channel was taken; one of which there is no trace, at every z and t."""
         whole = frozenset(product(self.z, self.t))

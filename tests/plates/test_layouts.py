@@ -11,11 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hcs_lib.compiler.compile import compile_plate
-from hcs_lib.contexts.receipts import Receipt
 from hcs_lib.core.errors import DataError, UserError
-from hcs_lib.execution.execute import execute_manifest
-from hcs_lib.pipeline.settings import load_settings
 from hcs_lib.plates.indexing import index_plate
 from hcs_lib.plates.reading import read_plane
 from hcs_lib.storage.images import read_image
@@ -123,23 +119,9 @@ steps:
 
 
 @pytest.fixture
-def executed(plate, tmp_path):
+def executed(plate, compiled):
     """Return how to run a pipeline over the plate: folder of results, and the receipts by well."""
-    (tmp_path / "plates.tsv").write_text(f"plate\tpath\np\t{plate}\n")
-    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
-    values = {"plates": "plates.tsv", "pipeline": "pipeline.yaml"}
-    settings = load_settings(values, tmp_path, "config.yaml")
-    index(plate).save(tmp_path / "results/p/index.json")
-    compile_plate(settings.plates[0], settings, tmp_path / "results")
-
-    def run():
-        for manifest in (tmp_path / "results/p/manifests").glob("*/*.json"):
-            execute_manifest(manifest)
-        receipts = (tmp_path / "results/p/receipts").glob("*/*.json")
-        found = [Receipt.model_validate_json(path.read_bytes()) for path in receipts]
-        return tmp_path / "results/p", {receipt.well: receipt for receipt in found}
-
-    return run
+    return compiled(plate, PIPELINE)
 
 
 def test_results_of_every_layout_are_the_same(executed, layout, plate):
