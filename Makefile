@@ -15,7 +15,7 @@ installed = $(VENV)/.installed-$(subst $(comma),-,$(or $(1),base))
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(call installed,$(EXTRAS))  ## .venv from the lock; EXTRAS=opencl,torch,kornia,slurm,cuda12,cuda13,dev adds to it
+setup: $(call installed,$(EXTRAS))  ## .venv from the lock; EXTRAS=opencl,torch,kornia,nd2,czi,slurm,cuda12,cuda13,dev adds to it
 
 demo: demo/plate  ## a synthetic plate through the whole workflow, compared with its truth
 	$(BIN)/snakemake --cores 2

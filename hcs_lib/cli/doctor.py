@@ -21,6 +21,8 @@ _PURPOSE = {
     "torch": "torch's functions",
     "cuda12": "CuPy's and cuCIM's functions on NVIDIA GPUs (CUDA 12)",
     "cuda13": "CuPy's and cuCIM's functions on NVIDIA GPUs (CUDA 13)",
+    "nd2": "plates of ND2 files (Nikon)",
+    "czi": "plates of CZI files (Zeiss)",
     "slurm": "snakemake --executor slurm",
 }
 """What each set of requirements is for. `dev` is left out: it is for those who change the code."""

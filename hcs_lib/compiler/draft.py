@@ -16,6 +16,7 @@ from hcs_lib.compiler.lazy_files import LazyFiles
 from hcs_lib.compiler.overrides import ResolvedStep
 from hcs_lib.compiler.plate import PlateView
 from hcs_lib.contexts.context import PLATE, BadPlanes, Engine, FrozenContext, Scope
+from hcs_lib.contexts.engine import engine_that_reads
 from hcs_lib.contexts.plans import FunctionRef, Passed, RawStore
 from hcs_lib.core.domains import Coordinates, Domain
 from hcs_lib.core.errors import Problem
@@ -155,7 +156,7 @@ class DraftContext:
             scope=self.stage.scope,
             axis_id=axis_id,
             stage=self.stage.name,
-            engine=settings.engine,
+            engine=engine_that_reads(settings.engine, (plane.file for plane in planes)),
             threads=1,
             bad_planes=settings.bad_planes,
             plane_shape=index.shape,

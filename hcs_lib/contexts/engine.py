@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,9 @@ SOURCES = (
     "contexts",
     "core",
     "execution",
+    "plates/containers.py",
+    "plates/czi_files.py",
+    "plates/nd2_files.py",
     "plates/png.py",
     "plates/reading.py",
     "plates/tiff.py",
@@ -31,9 +35,19 @@ SOURCES = (
 DISTRIBUTIONS = ("imagecodecs", "numcodecs", "numpy", "pyarrow", "tifffile", "zarr")
 """What pixels and tables are read and written with."""
 
+READERS = {".nd2": "nd2", ".czi": "aicspylibczi"}
+"""What planes are read with beside these, by the end of their file's name."""
+
 
 @cache
 def current_engine() -> Engine:
     """Return the engine that is installed."""
     versions = {name: version for name in DISTRIBUTIONS if (version := installed_version(name))}
     return Engine(digest=digest_sources(Path(__file__).parents[1], SOURCES), versions=versions)
+
+
+def engine_that_reads(engine: Engine, files: Iterable[str]) -> Engine:
+    """Return the engine with the versions of what it reads these files with."""
+    ends = {file[-4:].lower() for file in files}
+    versions = {name: installed_version(name) or "none" for end, name in READERS.items() if end in ends}
+    return engine.model_copy(update={"versions": {**engine.versions, **versions}}) if versions else engine

@@ -45,9 +45,12 @@ def channels(ids: Iterable[str], facts: Sequence[Said]) -> tuple[tuple[Channel, 
         own = [(plane.file, metadata) for plane, metadata in facts if plane.channel == id_]
         name, disagreement = _settle(f"name of channel {id_}", {file: metadata.channel for file, metadata in own})
         wavelength, _ = _settle("wavelength", {file: metadata.wavelength_nm for file, metadata in own})
+        excitation, _ = _settle("excitation", {file: metadata.excitation_nm for file, metadata in own})
         colour, _ = _settle("colour", {file: metadata.colour for file, metadata in own})
         problems += disagreement
-        found.append(Channel(id=id_, name=name or id_, wavelength_nm=wavelength, colour=colour))
+        found.append(
+            Channel(id=id_, name=name or id_, wavelength_nm=wavelength, excitation_nm=excitation, colour=colour)
+        )
     names = Counter(channel.name for channel in found)
     unique = (
         channel if names[channel.name] == 1 else channel.model_copy(update={"name": f"{channel.name}-{channel.id}"})

@@ -20,7 +20,7 @@ from hcs_lib.plates.tiff import Page, PlaneError
 _THREADS = 4
 """On a network drive each header costs a round trip."""
 
-_READER = f"3 tifffile {tifffile.__version__}"
+_READER = f"4 tifffile {tifffile.__version__}"
 """What is kept holds for this reader. Count up when it reads more, or otherwise."""
 
 Header = tuple[Page, ...] | PlaneError

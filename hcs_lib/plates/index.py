@@ -57,13 +57,15 @@ class Plane(Frozen):
 class Channel(Frozen):
     """A channel: its id in file names, and what the microscope calls it.
 
-    `wavelength_nm` is that of the emission; `colour` is RRGGBB; `flat_field` is the profile as the microscope
-    wrote it, or the path of its image; `dark` the path of a dark image. Nothing of these is applied unasked.
+    `wavelength_nm` is that of the emission, `excitation_nm` that of the excitation; `colour` is RRGGBB;
+    `flat_field` is the profile as the microscope wrote it, or the path of its image; `dark` the path of a dark
+    image. Nothing of these is applied unasked.
     """
 
     id: str
     name: str
     wavelength_nm: float | None = None
+    excitation_nm: float | None = None
     colour: str | None = None
     flat_field: str | None = None
     dark: str | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hcs_lib.core.errors import Problem, UserError, nearest
+from hcs_lib.plates.containers import MissingReaderError
 from hcs_lib.plates.formats import FORMATS, Found, PlaneFile, PlateFacts, find_by_pattern
 from hcs_lib.plates.index import PlaneProblem
 from hcs_lib.plates.listing import parent_of
@@ -68,10 +69,18 @@ def _detect(folder: Path, files: Sequence[str], format: str, pattern: str | None
                                 "Give one, such as Channel{channel}-{n}-{row}-{col}.tif."))  # fmt: skip
     if format != "auto":
         return format, FORMATS[format](folder, files)
-    tried = {name: find(folder, files) for name, find in FORMATS.items()}
+    tried: dict[str, Found] = {}
+    lacking: MissingReaderError | None = None
+    for name, find in FORMATS.items():
+        try:
+            tried[name] = find(folder, files)
+        except MissingReaderError as error:
+            lacking = error
     best = max(tried, key=lambda name: len(tried[name].planes))
     if tried[best].planes:
         return best, tried[best]
+    if lacking:
+        raise lacking
     return "auto", Found((), problems=tuple(problem for found in tried.values() for problem in found.problems))
 
 

@@ -9,7 +9,7 @@ class PlaneMetadata(NamedTuple):
     """Facts of one plane; None where nothing tells.
 
     `x_um` and `y_um` are those of the centre of the image, x to the right and y downwards in the image;
-    `colour` is RRGGBB; `acquired` is ISO 8601, as the microscope wrote it.
+    `wavelength_nm` is that of the emission; `colour` is RRGGBB; `acquired` is ISO 8601, as the microscope wrote it.
     """
 
     pixel_size_um: float | None = None
@@ -20,6 +20,7 @@ class PlaneMetadata(NamedTuple):
     wavelength_nm: float | None = None
     colour: str | None = None
     acquired: str | None = None
+    excitation_nm: float | None = None
 
 
 def merge(first: PlaneMetadata | None, second: PlaneMetadata | None) -> PlaneMetadata | None:

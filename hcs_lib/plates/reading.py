@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from hcs_lib.core.errors import DataError
+from hcs_lib.core.errors import DataError, MachineError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,14 +24,12 @@ def read_headers(folder: Path, file: str) -> tuple[Page, ...]:
     MachineError
         Where the disk fails.
     """
-    from hcs_lib.plates import png, tiff
-
     path = folder / file
     if path.is_dir():
         from hcs_lib.plates.zarr_arrays import read_array_pages
 
         return read_array_pages(path)
-    return png.read_pages(path) if path.suffix.lower() == ".png" else tiff.read_pages(path)
+    return _reader(path).read_pages(path)
 
 
 def read_plane(folder: Path, file: str, page: int) -> np.ndarray[tuple[int, int], Any]:
@@ -48,9 +47,10 @@ def read_plane(folder: Path, file: str, page: int) -> np.ndarray[tuple[int, int]
     DataError
         Of kind `bad_plane`, where the file is not there, is damaged, or has no such page.
     MachineError
-        Where the disk fails.
+        Where the disk fails, or the library that reads such files is not installed.
     """
-    from hcs_lib.plates import png, tiff
+    from hcs_lib.plates.containers import MissingReaderError
+    from hcs_lib.plates.tiff import PlaneError
 
     path = folder / file
     try:
@@ -58,9 +58,25 @@ def read_plane(folder: Path, file: str, page: int) -> np.ndarray[tuple[int, int]
             from hcs_lib.plates.zarr_arrays import read_array_plane
 
             return read_array_plane(path, page)
-        return png.read_pixels(path, page) if path.suffix.lower() == ".png" else tiff.read_pixels(path, page)
-    except tiff.PlaneError as error:
+        return _reader(path).read_pixels(path, page)
+    except MissingReaderError as error:
+        raise MachineError(str(error)) from None
+    except PlaneError as error:
         raise DataError(f"{file}, page {page}: {error}", kind="bad_plane") from None
+
+
+_READERS = {".png": "png", ".nd2": "nd2_files", ".czi": "czi_files"}
+"""Module by the end of a file's name; every other file is read as TIFF."""
+
+
+class _Reader(Protocol):
+    def read_pages(self, path: Path) -> tuple[Page, ...]: ...
+    def read_pixels(self, path: Path, number: int) -> np.ndarray[tuple[int, int], Any]: ...
+
+
+def _reader(path: Path) -> _Reader:
+    module: Any = importlib.import_module(f"hcs_lib.plates.{_READERS.get(path.suffix.lower(), 'tiff')}")
+    return cast("_Reader", module)
 
 
 def digest_plane(folder: Path, file: str) -> str:

@@ -1,8 +1,10 @@
 """One synthetic plate as different microscopes write it: the same pixels, positions, names and times."""
 
 import csv
+import importlib.util
 import json
 from itertools import product
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -12,9 +14,20 @@ import zarr
 from hcs_lib.plates.metadata import PlaneMetadata
 from hcs_lib.plates.metaseries import write_metaseries
 
+
+def _beside(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+write_czi, write_nd2 = _beside("czi_writer").write_czi, _beside("nd2_writer").write_nd2
+
 WELLS = ("B02", "C03")
 SITES = 2
 CHANNELS = (("DAPI", 452.0), ("FITC", 525.0))
+EXCITATION = (358.0, 490.0)
 DEPTH = 2
 SHAPE = (12, 16)
 PIXEL = 0.5
@@ -73,7 +86,11 @@ def imagexpress_hcsai(folder):
         writer.writeheader()
         writer.writerows(rows)
     waves = [
-        {"Index": n, "EmissionFilter": {"Name": name, "Wavelength": wavelength}}
+        {
+            "Index": n,
+            "EmissionFilter": {"Name": name, "Wavelength": wavelength},
+            "ExcitationFilter": {"Wavelength": EXCITATION[n]},
+        }
         for n, (name, wavelength) in enumerate(CHANNELS)
     ]
     calibration = {"Unit": "µm", "PixelWidth": PIXEL, "PixelHeight": PIXEL}
@@ -89,7 +106,8 @@ def harmony(folder, version=5):
         f'<ChannelName>{name}</ChannelName><ImageResolutionX Unit="m">{PIXEL / 1e6!r}</ImageResolutionX>'
         f'<ImageResolutionY Unit="m">{PIXEL / 1e6!r}</ImageResolutionY>'
         f'<MainEmissionWavelength Unit="nm">{wavelength}</MainEmissionWavelength>'
-        for name, wavelength in CHANNELS
+        f'<MainExcitationWavelength Unit="nm">{excitation}</MainExcitationWavelength>'
+        for (name, wavelength), excitation in zip(CHANNELS, EXCITATION, strict=True)
     ]
     records = []
     for n, (well, site, channel, z, pixels) in enumerate(planes()):
@@ -139,11 +157,14 @@ def cellvoyager(folder):
         f'<bts:MeasurementDetail bts:TimePointCount="1" {schema}>{channels}</bts:MeasurementDetail>'
     )
     channels = "".join(
-        f'<bts:Channel bts:Ch="{n}" bts:Acquisition="BP{wavelength:g}/45" bts:Fluorophore="{name}"/>'
+        f'<bts:Channel bts:Ch="{n}" bts:Acquisition="BP{wavelength:g}/45" bts:Fluorophore="{name}">'
+        f"<bts:LightSourceName>{EXCITATION[n - 1]:g}nm</bts:LightSourceName></bts:Channel>"
         for n, (name, wavelength) in enumerate(CHANNELS, start=1)
     )
+    lights = "".join(f'<bts:LightSource bts:Name="{nm:g}nm" bts:WaveLength="{nm:g}"/>' for nm in EXCITATION)
     (folder / "p.mes").write_text(
-        f"<bts:MeasurementSetting {schema}><bts:ChannelList>{channels}</bts:ChannelList></bts:MeasurementSetting>"
+        f"<bts:MeasurementSetting {schema}><bts:LightSourceList>{lights}</bts:LightSourceList>"
+        f"<bts:ChannelList>{channels}</bts:ChannelList></bts:MeasurementSetting>"
     )
 
 
@@ -209,7 +230,8 @@ def ome_xml(file_of):
                     f' PositionY="{Y}" PositionZ="{(z + 1) * STEP}"/>'
                 )
             channels = "".join(
-                f'<Channel ID="Channel:{number}:{n}" Name="{name}" EmissionWavelength="{wavelength}"/>'
+                f'<Channel ID="Channel:{number}:{n}" Name="{name}" EmissionWavelength="{wavelength}"'
+                f' ExcitationWavelength="{EXCITATION[n]}"/>'
                 for n, (name, wavelength) in enumerate(CHANNELS)
             )
             images.append(
@@ -247,6 +269,52 @@ def ome_tiff(folder, companion=False):
         (folder / "p.companion.ome").write_text(text, encoding="utf-8")
 
 
+def nd2(folder):
+    """Write one file for each well, with its sites as named positions."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wells = {}
+    for well, site, channel, z, pixels in planes():
+        wells.setdefault(well, {}).setdefault((site, z), {})[channel] = pixels
+    for n, (well, frames) in enumerate(wells.items()):
+        write_nd2(
+            folder / f"p_Well{well}_Seq{n:04d}.nd2",
+            {number: np.stack([*frame.values()]) for number, frame in enumerate(frames.values())},
+            [(name, emission, nm) for (name, emission), nm in zip(CHANNELS, EXCITATION, strict=True)],
+            points=[(f"{well}_{site:04d}", X[site], Y) for site in range(1, SITES + 1)],
+            depth=DEPTH, step=STEP, start_um=STEP, pixel=PIXEL, stamps=[1000.0 * frame for frame in range(len(frames))],
+        )  # fmt: skip
+
+
+def czi_xml(scenes="", times=1):
+    channels = "".join(
+        f'<Channel Id="Channel:{n}" Name="{name}"><EmissionWavelength>{emission}</EmissionWavelength>'
+        f"<ExcitationWavelength>{EXCITATION[n]}</ExcitationWavelength><Color>#FF00FF00</Color></Channel>"
+        for n, (name, emission) in enumerate(CHANNELS)
+    )
+    scaling = "".join(
+        f'<Distance Id="{axis}"><Value>{size / 1e6!r}</Value></Distance>'
+        for axis, size in zip("XYZ", (PIXEL, PIXEL, STEP), strict=True)
+    )
+    return (
+        f"<ImageDocument><Metadata><Information><Image><SizeT>{times}</SizeT><Dimensions><S><Scenes>{scenes}</Scenes>"
+        f"</S><Channels>{channels}</Channels></Dimensions></Image></Information>"
+        f"<Scaling><Items>{scaling}</Items></Scaling></Metadata></ImageDocument>"
+    )
+
+
+def czi(folder):
+    """Write one file for each well, whose name tells the well, with a tile for each site."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wells = {}
+    for well, site, channel, z, pixels in planes():
+        corner = [round(centre / PIXEL - size / 2) for centre, size in zip((X[site], Y), SHAPE[::-1], strict=True)]
+        at = {"C": channel - 1, "Z": z - 1, "T": 0, "M": site - 1}
+        wells.setdefault(well, []).append((at, corner, pixels))
+    tags = "<METADATA><Tags><AcquisitionTime>{}</AcquisitionTime></Tags></METADATA>"
+    for well, tiles in wells.items():
+        write_czi(folder / f"p_{well}.czi", tiles, czi_xml(), lambda n: tags.format(time(n)))
+
+
 LAYOUTS = {
     "imagexpress": imagexpress,
     "imagexpress-hcsai": imagexpress_hcsai,
@@ -258,5 +326,7 @@ LAYOUTS = {
     "ome-tiff companion": lambda folder: ome_tiff(folder, companion=True),
     "ome-zarr": ome_zarr,
     "ome-zarr 0.4": lambda folder: ome_zarr(folder, "0.4"),
+    "nd2": nd2,
+    "czi": czi,
 }
 """By name of the format, and its version."""

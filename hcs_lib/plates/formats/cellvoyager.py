@@ -163,12 +163,18 @@ def _measurement(folder: Path, place: str, files: Sequence[str]) -> tuple[_Measu
         dark = (file for file in files if parent_of(file) == place and file.upper().find("DC_") >= 0)
         if found := next((file for file in dark if camera.fullmatch(name_of(file))), None):
             darks[id_] = found
+    lights = {
+        light.get("Name"): number(light.get("WaveLength"))
+        for light in (setting.iterfind("LightSourceList/LightSource") if setting is not None else ())
+    }
     for channel in setting.iterfind("ChannelList/Channel") if setting is not None else ():
         id_, band = channel.get("Ch", ""), _BAND.match(channel.get("Acquisition", ""))
         colour = re.fullmatch(r"#(?:[0-9A-Fa-f]{2})?([0-9A-Fa-f]{6})", channel.get("Color", ""))
+        used = [lights.get((light.text or "").strip()) for light in channel.iterfind("LightSourceName")]
         said = PlaneMetadata(
             channel=channel.get("Fluorophore") or channel.get("Acquisition") or None,
             wavelength_nm=float(band[1]) if band else None,
+            excitation_nm=(used[0] or None) if len(used) == 1 else None,
             colour=colour[1].upper() if colour else None,
         )
         channels[id_] = merge(channels.get(id_), said) or said

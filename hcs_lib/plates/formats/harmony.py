@@ -133,5 +133,6 @@ def _metadata(said: Said) -> PlaneMetadata:
         z_um=length("PositionZ"),
         channel=said.get("ChannelName", ("", ""))[0] or None,
         wavelength_nm=length("MainEmissionWavelength", _NANOMETRES) or None,
+        excitation_nm=length("MainExcitationWavelength", _NANOMETRES) or None,
         acquired=said.get("AbsTime", ("", ""))[0] or None,
     )

@@ -24,7 +24,7 @@ class _Experiment(NamedTuple):
     file: str
     root: str
     pixel_size_um: float | None
-    channels: Mapping[str, tuple[str | None, float | None]]
+    channels: Mapping[str, PlaneMetadata]
     tables: tuple[str, ...]
 
 
@@ -77,10 +77,13 @@ def _read(path: Path, file: str, root: str) -> _Experiment:
     square = width and height and width > 0 and abs(width - height) <= 0.01 * width and micrometres
     channels = {}
     for wave in _list(protocol.get("Wavelengths")):
-        filter_ = _get(wave, "EmissionFilter")
-        name = filter_.get("Name")
-        wavelength = number(filter_.get("Wavelength"))
-        channels[str(whole(wave.get("Index")))] = (name if isinstance(name, str) else None, wavelength or None)
+        emission, excitation = _get(wave, "EmissionFilter"), _get(wave, "ExcitationFilter")
+        name = emission.get("Name")
+        channels[str(whole(wave.get("Index")))] = PlaneMetadata(
+            channel=name if isinstance(name, str) else None,
+            wavelength_nm=number(emission.get("Wavelength")) or None,
+            excitation_nm=number(excitation.get("Wavelength")) or None,
+        )
     tables = stack.get("ImageMetadataFiles")
     if not isinstance(tables, list) or not tables or not all(isinstance(table, str) for table in tables):
         raise VendorFileError("it names no ImageMetadataFiles.")
@@ -117,15 +120,14 @@ def _record(row: Mapping[str, str], experiment: _Experiment) -> PlaneFile | None
     well = well_at(line, column)
     if well is None:
         return None
-    name, wavelength = experiment.channels.get(str(channel), (None, None))
+    said = experiment.channels.get(str(channel), PlaneMetadata())
     seconds = number(row.get("TimeStampSec"))
-    metadata = PlaneMetadata(
+    metadata = said._replace(
         pixel_size_um=experiment.pixel_size_um,
         x_um=number(row.get("PositionXUm")),
         y_um=number(row.get("PositionYUm")),
         z_um=number(row.get("PositionZUm")),
-        channel=name or row.get("ExcitationEmissionFilter") or None,
-        wavelength_nm=wavelength,
+        channel=said.channel or row.get("ExcitationEmissionFilter") or None,
         acquired=_time(seconds) if seconds else None,
     )
     return PlaneFile(file, experiment.root, None, well, site, str(channel), z, t, metadata=metadata)

@@ -86,6 +86,7 @@ class _Image:
             z_um=round(z * depth, 9) if z_um is None and depth else z_um,
             channel=channel.get("Name") or channel.get("Fluor") or None,
             wavelength_nm=number(channel.get("EmissionWavelength")),
+            excitation_nm=number(channel.get("ExcitationWavelength")),
             colour=None if colour is None else f"{int(colour) % 2**32 >> 8:06X}",
         )
 

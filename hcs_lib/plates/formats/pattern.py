@@ -26,6 +26,9 @@ FIELDS = {
 
 _KNOWN = ", ".join(FIELDS)
 
+CONTAINERS = (".nd2", ".czi")
+"""Files with metadata of their own on channels, z and t; a pattern takes pages for z."""
+
 
 def find_by_pattern(pattern: str) -> Find:
     r"""Return the format of a pattern.
@@ -48,8 +51,11 @@ def find_by_pattern(pattern: str) -> Find:
     depth = re.sub(r"\[[^\]]*\]", "", pattern).count("/") + 1
 
     def find(_folder: Path, files: Sequence[str]) -> Found:
-        planes = (_parse(file, regex, depth) for file in files)
-        return Found(tuple(plane for plane in planes if plane))
+        planes = tuple(plane for plane in (_parse(file, regex, depth) for file in files) if plane)
+        for plane in planes:
+            if plane.file.lower().endswith(CONTAINERS):
+                raise _refuse(pattern, f"{plane.file} tells itself what its planes are.", "Leave the pattern out.")
+        return Found(planes)
 
     return find
 
