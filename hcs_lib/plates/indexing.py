@@ -89,7 +89,8 @@ def index_plate(
     # Of files that are absent or broken their record tells something too.
     opened = {plane.file for plane, _ in pages}
     facts += [consensus.Said(file, file.metadata) for file in single if file.metadata and file.file not in opened]
-    errors = [problem for problem in located.problems if problem.kind == "error_record"]
+    # A well whose one file is broken is one of the plate, and lacks everything.
+    errors = [p for p in located.problems if p.kind == "error_record" or (p.well and p.file)]
     addressed: list[PlaneFile | PlaneProblem] = [*located.planes, *errors]
     ids = [file.channel for file in located.planes] + [p.channel for p in errors if p.channel is not None]
     channels, found = consensus.channels(ids, facts)

@@ -40,6 +40,11 @@ def frames(count, channels=2):
     return {n: np.stack([image(n, c) for c in range(channels)]) for n in range(count)}
 
 
+PIPELINE = """\
+name: p
+steps:
+  - {name: max, stack: z, func: {call: hcs.project, args: {method: max}}, keep: true}
+"""
 CHANNELS = [("DAPI", 452.0, 358.0), ("FITC", 525.0, 490.0)]
 
 
@@ -91,6 +96,12 @@ class TestNd2:
         assert [(channel.id, channel.name) for channel in found.channels] == [("1", "DAPI"), ("2", "FITC")]
         for plane in found.planes:
             np.testing.assert_array_equal(pixels(tmp_path, plane), image(plane.site, int(plane.channel) - 1))
+
+    def test_two_channels_of_one_name(self, tmp_path):
+        write_nd2(tmp_path / "B02.nd2", frames(1), [CHANNELS[0], CHANNELS[0]])
+        found = index(tmp_path)
+        assert [(channel.id, channel.name) for channel in found.channels] == [("1", "DAPI-1"), ("2", "DAPI-2")]
+        assert [plane.page for plane in found.planes] == [0, 1]
 
     def test_a_series_that_stopped_and_a_frame_that_is_lost(self, tmp_path):
         written = frames(8)
@@ -216,8 +227,17 @@ def test_a_file_cut_anywhere_is_told_and_the_other_well_stands(pair, kind, kept)
     found = index(folder)
     assert [(p.well, p.file) for p in found.problems] == [("C03", file.name)]
     assert found.problems[0].kind in ({0: {"empty"}}.get(kept) or {"truncated", "unreadable"})
-    assert (found.wells, len(found.planes)) == (("B02",), 8)
+    assert (found.wells, len(found.planes)) == (("B02", "C03"), 8)
     assert "\n" not in found.problems[0].message
+
+
+def test_the_well_of_a_broken_file_fails_alone(pair, compiled):
+    folder, file = pair("czi")
+    file.write_bytes(file.read_bytes()[:300])
+    _, receipts = compiled(folder, PIPELINE)()
+    assert {well: receipt.status for well, receipt in receipts.items()} == {"B02": "done", "C03": "failed"}
+    assert "p_C03.czi" in receipts["C03"].reason
+    assert "cut short or damaged" in receipts["C03"].reason
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -279,11 +299,8 @@ def test_the_program_prints_it(pair):
 
 
 def test_contexts_name_the_reader(pair, compiled):
-    pipeline = (
-        "name: p\nsteps:\n  - {name: max, stack: z, func: {call: hcs.project, args: {method: max}}, keep: true}\n"
-    )
     folder, _ = pair("nd2")
-    results, receipts = compiled(folder, pipeline)()
+    results, receipts = compiled(folder, PIPELINE)()
     assert {receipt.status for receipt in receipts.values()} == {"done"}
     versions = FrozenContext.load(results / "contexts/s01-cpu/B02.json").engine.versions
     assert {"nd2", "tifffile"} <= versions.keys()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,10 +109,8 @@ def _plate(root: str, contents: dict[str, Nd2Content]) -> tuple[list[PlaneFile],
             else:
                 spots[file, point] = Spot(file, point, well, site)
     sites = number_sites(spots.values())
-    names = [
-        channel.channel or f"{n + 1}" for content in contents.values() for n, channel in enumerate(content.channels)
-    ]
-    ids = {name: str(number) for number, name in enumerate(dict.fromkeys(names), start=1)}
+    names = {file: _channel_names(content) for file, content in contents.items()}
+    ids = {name: str(n) for n, name in enumerate(dict.fromkeys(chain.from_iterable(names.values())), start=1)}
     planes: list[PlaneFile] = []
     for file, content in contents.items():
         asked = max(frame.t for frame in content.frames) + 1
@@ -127,7 +126,15 @@ def _plate(root: str, contents: dict[str, Nd2Content]) -> tuple[list[PlaneFile],
             well, site = sites[file, frame.point]
             for c, channel in enumerate(content.channels):
                 page = number * len(content.channels) + c
-                id_ = ids[channel.channel or f"{c + 1}"]
-                metadata = merge(frame.metadata, channel)
+                id_, metadata = ids[names[file][c]], merge(frame.metadata, channel)
                 planes.append(PlaneFile(file, root, None, well, site, id_, frame.z + 1, frame.t + 1, page, metadata))
     return planes, problems
+
+
+def _channel_names(content: Nd2Content) -> list[str]:
+    """Return a name of its own for each channel of a file."""
+    names: list[str] = []
+    for number, channel in enumerate(content.channels, start=1):
+        name = channel.channel or f"{number}"
+        names.append(f"{name} {number}" if name in names else name)
+    return names
