@@ -87,7 +87,7 @@ def index(
 
 def _summarise(console: Console, found: PlateIndex) -> None:
     channels = ", ".join(c.id if c.name == c.id else f"{c.id} {c.name}" for c in found.channels)
-    sites = sorted({len(sites) for sites in found.sites_by_well.values()})
+    sites = sorted({len(extent.sites) for extent in found.extents.values()})
     of_each = f"{sites[0]} to {sites[-1]}" if len(sites) > 1 else sites[0]
     counts = f"{len(found.wells)} wells x {of_each} sites x {len(found.channels)} channels"
     grid = f", sites in {found.grid[0]} rows of {found.grid[1]}" if found.grid and len(found.sites) > 1 else ""

@@ -26,7 +26,7 @@ from hcs_lib.compiler.gpu import assign_gpu_resources_for_context
 from hcs_lib.compiler.lazy_files import LazyFiles
 from hcs_lib.compiler.materialization import plan_materialization_flags_for_context
 from hcs_lib.compiler.overrides import check_plates, group_wells, resolve_steps
-from hcs_lib.compiler.plate import PlateView, group_by_sites, name_channels
+from hcs_lib.compiler.plate import PlateView, group_by_extent, name_channels
 from hcs_lib.compiler.plate_plan import plan_plate
 from hcs_lib.compiler.stages import divide_into_stages
 from hcs_lib.compiler.step_plans import initialize_step_plans_for_context
@@ -38,7 +38,7 @@ from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.pipeline.loading import LoadedPipeline, load_pipeline
 from hcs_lib.pipeline.settings import PlateSettings, Settings
-from hcs_lib.plates.index import PlateIndex
+from hcs_lib.plates.index import Extent, PlateIndex
 from hcs_lib.plates.indexing import index_plate
 from hcs_lib.plates.platemap import read_platemap
 
@@ -140,11 +140,11 @@ def _load_index(path: Path, plate: str) -> PlateIndex:
 def draft_contexts(
     plate: PlateSettings, settings: Settings, index: PlateIndex, pipeline: LoadedPipeline, registry: Registry
 ) -> tuple[list[DraftContext], list[Problem]]:
-    """Run the five phases for every well; wells of the same sites share a draft where the pipeline resolves alike."""
+    """Run the five phases for every well; wells of one extent for which the pipeline resolves alike share a draft."""
     channels, problems = name_channels(pipeline, index)
     if not index.wells or problems:
         return [], problems or [Problem(f"plate {plate.name}", "The plate has no wells.", "Index it again.")]
-    view = PlateView(index, channels, index.sites, plate.pixel_size_um or index.pixel_size_um)
+    view = PlateView(index, channels, Extent(index.sites, index.t), plate.pixel_size_um or index.pixel_size_um)
     functions, files = FunctionTable(registry), LazyFiles(pipeline.folder)
     names = [other.name for other in settings.plates]
     problems += check_plates(pipeline, names)
@@ -152,12 +152,12 @@ def draft_contexts(
     problems += wrong
     drafts = []
     alike = (
-        (choices, sites, wells)
+        (choices, extent, wells)
         for choices, inside in groups.items()
-        for sites, wells in group_by_sites(index, inside).items()
+        for extent, wells in group_by_extent(index, inside).items()
     )
-    for choices, sites, wells in alike:
-        draft = DraftContext(replace(view, sites=sites), pipeline, functions, wells, files, settings.ome_zarr)
+    for choices, extent, wells in alike:
+        draft = DraftContext(replace(view, extent=extent), pipeline, functions, wells, files, settings.ome_zarr)
         steps = resolve_steps(pipeline, choices)
         if not steps:
             draft.problems.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hcs_lib.compiler.times import interval_s, time_offsets_s
@@ -12,7 +12,7 @@ from hcs_lib.contexts.context import PLATE, BadPlane, ImageMetadata, PlaneRef
 from hcs_lib.core.domains import AXES, Coordinates, Domain, Site
 from hcs_lib.core.errors import Problem, nearest
 from hcs_lib.pipeline.loading import LoadedPipeline
-from hcs_lib.plates.index import Channel, PlaneProblem, PlateIndex
+from hcs_lib.plates.index import Channel, Extent, PlaneProblem, PlateIndex
 from hcs_lib.plates.sites import site_grid
 from hcs_lib.storage.colours import is_colour
 
@@ -55,39 +55,44 @@ def name_channels(pipeline: LoadedPipeline, index: PlateIndex) -> tuple[dict[str
     return {names[channel.id]: channel for channel in index.channels}, problems
 
 
-def group_by_sites(index: PlateIndex, wells: Iterable[str]) -> dict[tuple[int, ...], tuple[str, ...]]:
-    """Group wells by the sites at which they were imaged, or were to be."""
-    groups: dict[tuple[int, ...], tuple[str, ...]] = {}
+def group_by_extent(index: PlateIndex, wells: Iterable[str]) -> dict[Extent, tuple[str, ...]]:
+    """Group wells by the sites and time points at which they were imaged, or were to be."""
+    groups: dict[Extent, tuple[str, ...]] = {}
     for well in wells:
-        sites = index.sites_by_well[well]
-        groups[sites] = (*groups.get(sites, ()), well)
+        extent = index.extents[well]
+        groups[extent] = (*groups.get(extent, ()), well)
     return groups
 
 
 @dataclass(frozen=True)
 class PlateView:
-    """A plate as the pipeline sees it, for wells that have the same sites.
+    """A plate as the pipeline sees it, for wells of one extent.
 
     `pixel_size_um` is the user's where they gave one.
     """
 
     index: PlateIndex
     channels: Mapping[str, Channel]
-    sites: tuple[int, ...]
+    extent: Extent
     pixel_size_um: float | None
+
+    @cached_property
+    def whole(self) -> PlateView:
+        """The plate as its own steps see it, whatever wells are looked at."""
+        return replace(self, extent=Extent(self.index.sites, self.index.t))
 
     @cached_property
     def domain(self) -> Domain:
         """The full grid: every site, channel, z-plane and time point of a well."""
-        return Domain(self.sites, tuple(self.channels), self.index.z, self.index.t)
+        return Domain(self.extent.sites, tuple(self.channels), self.index.z, self.extent.t)
 
     def grid(self, wells: Iterable[str]) -> tuple[int, int] | None:
         """Return rows and columns of the sites of wells: the plate's or, where they have fewer sites, their own."""
-        if self.sites == self.index.sites:
+        if self.extent.sites == self.index.sites:
             return self.index.grid
         inside = frozenset(wells)
         positions = (position for position in self.index.positions if position.well in inside)
-        return site_grid(positions, len(self.sites), self.index.shape, self.pixel_size_um)
+        return site_grid(positions, len(self.extent.sites), self.index.shape, self.pixel_size_um)
 
     def time_interval_s(self, points: Sequence[int | None]) -> float | None:
         """Return the seconds from one of some time points to the next; None where unknown or uneven."""
@@ -100,7 +105,7 @@ class PlateView:
     def sites_of_wells(self, wells: Container[str], sample: int | None) -> tuple[Site, ...]:
         """Return the sites of some wells, as the plate's scope names them: all, or so many, spread evenly."""
         sites = [
-            f"{well}/{site}" for well in self.index.wells if well in wells for site in self.index.sites_by_well[well]
+            f"{well}/{site}" for well in self.index.wells if well in wells for site in self.index.extents[well].sites
         ]
         if sample is None or sample >= len(sites):
             return tuple(sites)
@@ -108,15 +113,15 @@ class PlateView:
 
     def frames(self, channel: str) -> Domain | None:
         """Return the z-planes and time points of a channel; None where not every one of both was taken."""
-        found = self.index.frames[self.channels[channel].id]
+        found = {frame for frame in self.index.frames[self.channels[channel].id] if frame[1] in self.extent.t}
         zs, ts = ({pair[axis] for pair in found} for axis in (0, 1))
         domain = Domain(
-            self.sites,
+            self.extent.sites,
             (channel,),
             tuple(z for z in self.index.z if z in zs),
-            tuple(t for t in self.index.t if t in ts),
+            tuple(t for t in self.extent.t if t in ts),
         )
-        return domain if len(found) == len(zs) * len(ts) else None
+        return domain if found and len(found) == len(zs) * len(ts) else None
 
     @cached_property
     def _names(self) -> dict[str, str]:

@@ -105,13 +105,12 @@ def _source(context: DraftContext, step: ResolvedStep) -> tuple[int | None, Doma
 
 def _raw_domain(context: DraftContext, step: ResolvedStep) -> Domain:
     """Return the grid of the raw planes: of a well, or, for a step of the plate, of the wells that it looks at."""
-    whole = context.plate.domain
     if step.model.scope == "well":
-        return whole
+        return context.plate.domain
     wells, _ = named_wells(
         context.pipeline, context.plate.index.plate, step.location, step.model.wells, context.plate.index.wells
     )
-    return whole.replace(site=context.plate.sites_of_wells(wells, step.model.sample))
+    return context.plate.whole.domain.replace(site=context.plate.sites_of_wells(wells, step.model.sample))
 
 
 def _report_unknown_input(context: DraftContext, step: ResolvedStep, by_name: dict[str, int]) -> None:
@@ -163,7 +162,8 @@ def _restrict_channels(context: DraftContext, step: ResolvedStep, domain: Domain
 
 def _restrict_frames(context: DraftContext, step: ResolvedStep, domain: Domain) -> Domain:
     """Return the domain with the z-planes and time points that its channels were taken at, the same for all."""
-    taken = {str(channel): context.plate.frames(str(channel)) for channel in domain.channel}
+    plate = context.plate if step.model.scope == "well" else context.plate.whole
+    taken = {str(channel): plate.frames(str(channel)) for channel in domain.channel}
     first = next(iter(taken.values()))
     if first is not None and all(frames and (frames.z, frames.t) == (first.z, first.t) for frames in taken.values()):
         return domain.replace(z=first.z, t=first.t)

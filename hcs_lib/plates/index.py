@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from hcs_lib.core.addresses import PlaneAddress
 from hcs_lib.core.files import write_json
@@ -120,6 +120,13 @@ class StagePosition(Frozen):
     y_um: float
 
 
+class Extent(NamedTuple):
+    """Sites and time points of a well, in order."""
+
+    sites: tuple[int, ...]
+    t: tuple[int, ...]
+
+
 Frames = dict[str, frozenset[tuple[int, int]]]
 """The (z, t) at which each channel, by its id, was taken."""
 
@@ -198,18 +205,21 @@ class PlateIndex(Frozen):
         return {well: tuple(problems) for well, problems in grouped.items()}
 
     @cached_property
-    def sites_by_well(self) -> dict[str, tuple[int, ...]]:
-        """Sites at which each well was imaged or was to be: those of its planes, and of its problems.
+    def extents(self) -> dict[str, Extent]:
+        """Sites and time points at which each well was imaged or was to be: those of its planes and its problems.
 
-        Where the microscope keeps no record, that is every site of the plate: what a well lacks is a problem.
+        Where the microscope keeps no record, they are all of the plate's: what a well lacks is a problem.
         """
-        found: dict[str, set[int]] = {well: set() for well in self.wells}
+        sites: dict[str, set[int]] = {well: set() for well in self.wells}
+        ts: dict[str, set[int]] = {well: set() for well in self.wells}
         for plane in self.planes:
-            found[plane.well].add(plane.site)
+            sites[plane.well].add(plane.site)
+            ts[plane.well].add(plane.t)
         for well, problems in self.problems_by_well.items():
             for problem in problems:
-                found[well].update(self.sites if problem.site is None else (problem.site,))
-        return {well: tuple(sorted(sites)) for well, sites in found.items()}
+                sites[well].update(self.sites if problem.site is None else (problem.site,))
+                ts[well].update(self.t if problem.t is None else (problem.t,))
+        return {well: Extent(tuple(sorted(sites[well])), tuple(sorted(ts[well]))) for well in self.wells}
 
     @cached_property
     def frames(self) -> Frames:

@@ -127,6 +127,7 @@ def harmony(folder, version=5):
     )
     (images / ("Index.idx.xml" if version < 6 else "Index.xml")).write_text(
         f'<?xml version="1.0" encoding="utf-8"?><EvaluationInputData xmlns="http://www.perkinelmer.com/PEHH/HarmonyV{version}">'
+        "<Plates><Plate><Name>p</Name></Plate></Plates>"
         f"<Maps><Map>{facts}</Map></Maps><Images>{''.join(records)}</Images></EvaluationInputData>",
         encoding="utf-8-sig",
     )

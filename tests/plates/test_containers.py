@@ -69,7 +69,7 @@ class TestNd2:
         found = index(tmp_path)
         assert (found.format, found.problems, found.wells) == ("nd2", (), ("A01", "B02"))
         assert (found.sites, found.z, found.t, found.z_spacing_um) == ((1, 2), (1, 2), (1, 2), 1.5)
-        assert found.sites_by_well == {"A01": (1, 2), "B02": (1,)}
+        assert {well: extent.sites for well, extent in found.extents.items()} == {"A01": (1, 2), "B02": (1,)}
         assert [(p.well, p.site, p.x_um, p.y_um) for p in found.positions] == [
             ("A01", 1, 0, 0), ("A01", 2, 10, 0), ("B02", 1, 0, 20),
         ]  # fmt: skip
@@ -172,7 +172,7 @@ class TestCzi:
         write_czi(tmp_path / "p.czi", written, layouts.czi_xml(scenes("B2", "C3", "C3")))
         found = index(tmp_path)
         assert (found.format, found.problems) == ("czi", ())
-        assert found.sites_by_well == {"B02": (1, 2), "C03": (1, 2, 3, 4)}
+        assert {well: extent.sites for well, extent in found.extents.items()} == {"B02": (1, 2), "C03": (1, 2, 3, 4)}
         at = {(p.well, p.site): (p.x_um, p.y_um) for p in found.positions}
         assert (at["B02", 1], at["B02", 2], at["C03", 3]) == ((2.0, 1.5), (5.0, 1.5), (102.0, 8.5))
         for plane in found.planes:

@@ -313,3 +313,27 @@ def test_a_plate_in_two_folders_is_one_plate(written, tmp_path):
     shutil.copytree(plate, tmp_path / "a" / "copy")
     with pytest.raises(UserError, match="holds 3 plates, expected one"):
         index(tmp_path / "a")
+
+
+def test_measurements_of_one_plate_in_folders_of_their_own_are_one_plate(written, tmp_path):
+    """Harmony and CellVoyager name the plate; their folders are parts of it where no plane is in two of them."""
+    for kind in ("harmony", "cellvoyager"):
+        whole = index(written[kind])
+        for well in layouts.WELLS:
+            part = shutil.copytree(written[kind], tmp_path / kind / well)
+            (path,) = [*part.glob("*.mlf"), *part.glob("Images/Index.idx.xml")]
+            text, row = path.read_text(encoding="utf-8-sig"), layouts.row_and_column(well)[0]
+            other = f"r{5 - row:02d}c" if kind == "harmony" else f'bts:Row="{5 - row}"'
+            tag = "Image" if kind == "harmony" else "bts:MeasurementRecord"
+            path.write_text(re.sub(rf"<{tag}[ >](?:(?!</{tag}>).)*{other}.*?</{tag}>", "", text))
+            if kind == "cellvoyager":
+                (part / "p.wpi").write_text('<bts:WellPlate bts:Name="p" xmlns:bts="http://www.yokogawa.co.jp"/>')
+        found = index(tmp_path / kind)
+        assert {plane.address for plane in found.planes} == {plane.address for plane in whole.planes}
+        assert (found.positions, found.channels) == (whole.positions, whole.channels)
+        for path in tmp_path.glob(f"{kind}/C03/p.wpi"):
+            path.write_text(path.read_text().replace('"p"', '"q"'))
+        for path in tmp_path.glob(f"{kind}/C03/Images/Index.idx.xml"):
+            path.write_text(path.read_text().replace("<Name>p<", "<Name>q<"))
+        with pytest.raises(UserError, match="holds 2 plates, expected one"):
+            index_plate(tmp_path / kind, plate="r")

@@ -63,7 +63,7 @@ def image(results, path):
 def test_a_well_runs_on_the_sites_that_it_has(plate, compiled, expected):
     index = index_plate(plate, plate="p")
     assert index.problems == ()
-    assert index.sites_by_well == {"B02": (1, 2), "C03": (1,)}
+    assert {well: extent.sites for well, extent in index.extents.items()} == {"B02": (1, 2), "C03": (1,)}
     results, receipts = compiled(plate, PROJECTION)()
     found = {well: (receipt.status, [site.site for site in receipt.sites]) for well, receipt in receipts.items()}
     assert found == {"B02": ("done", [1, 2]), "C03": ("done", [1])}
@@ -119,11 +119,33 @@ def test_a_site_that_is_lost_is_told_all_the_same(plate, compiled, expected):
     assert collect_plate(results).sites_left_out == 1
 
 
+def test_a_well_runs_at_the_time_points_that_it_has(plate, compiled, expected):
+    """A series that ended before all wells were imaged once more."""
+    path = plate / "Images" / "Index.idx.xml"
+    text = path.read_text(encoding="utf-8")
+    again = "".join(
+        image.replace("sk1", "sk2").replace("<TimepointID>0", "<TimepointID>1")
+        for image in re.findall(r"<Image>.*?</Image>", text) if "r02c02" in image
+    )  # fmt: skip
+    path.write_text(text.replace("</Images>", f"{again}</Images>"), encoding="utf-8")
+    for file in (plate / "Images").glob("r02c02*"):
+        (plate / "Images" / file.name.replace("sk1", "sk2")).write_bytes(file.read_bytes())
+    index = index_plate(plate, plate="p")
+    assert (index.problems, {well: extent.t for well, extent in index.extents.items()}) == (
+        (),
+        {"B02": (1, 2), "C03": (1,)},
+    )
+    results, receipts = compiled(plate, PROJECTION)()
+    assert {well: receipt.status for well, receipt in receipts.items()} == {"B02": "done", "C03": "done"}
+    np.testing.assert_array_equal(image(results, "B/02/2"), [expected["B02", 2]] * 2)
+    np.testing.assert_array_equal(image(results, "C/03/1"), expected["C03", 1])
+
+
 def test_no_record_no_design(layouts, tmp_path):
     """Where names are all there is, the grid of the plate is what each well should have."""
     layouts.imagexpress(tmp_path / "ix")
     for file in (tmp_path / "ix").glob("*/*/*_C03_s2_*"):
         file.unlink()
     index = index_plate(tmp_path / "ix", plate="p")
-    assert index.sites_by_well == {"B02": (1, 2), "C03": (1, 2)}
+    assert {well: extent.sites for well, extent in index.extents.items()} == {"B02": (1, 2), "C03": (1, 2)}
     assert {(p.kind, p.well, p.site) for p in index.problems} == {("missing", "C03", 2)}

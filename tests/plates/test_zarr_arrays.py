@@ -162,3 +162,61 @@ def test_a_shape_that_cannot_be(plate, shape):
     file = folder / "B/02/1/0/zarr.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"shape": shape}))
     assert [(problem.kind, problem.site) for problem in index(folder).problems] == [("unreadable", 1)]
+
+
+@pytest.fixture
+def acquired(plate):
+    """Return how to write a well of two acquisitions: the images of each, and the names of its channels."""
+
+    def write(first, second, names=(("DNA", "GFP"), ("DNA", "GFP"))):
+        folder = plate([(path, {}, {}) for path in (*first, *second)])
+        change(folder, lambda ome: ome["plate"].update(acquisitions=[{"id": 7}, {"id": 3}]))
+        images = [{"path": path, "acquisition": 7 if path in first else 3} for path in (*first, *second)]
+        change(folder / "B/02", lambda ome: ome.update(well={"images": images}))
+        for paths, labels in zip((first, second), names, strict=True):
+            for path in paths:
+                change(folder / "B/02" / path, lambda ome, of=labels: ome.update(
+                    omero={"channels": [{"label": name} for name in of]}))  # fmt: skip
+        return folder
+
+    return write
+
+
+def change(group, how):
+    path = group / "zarr.json"
+    document = json.loads(path.read_bytes())
+    how(document["attributes"]["ome"])
+    path.write_text(json.dumps(document))
+
+
+def test_acquisitions_of_the_same_channels_are_time_points(acquired):
+    folder = acquired(["0", "2"], ["1", "3"])
+    found = index(folder)
+    assert (found.problems, found.sites, found.t, len(found.channels)) == ((), (1, 2), (1, 2), 2)
+    assert {(plane.site, plane.t, plane.file) for plane in found.planes} == {
+        (1, 1, "B/02/0/0"), (2, 1, "B/02/2/0"), (1, 2, "B/02/1/0"), (2, 2, "B/02/3/0"),
+    }  # fmt: skip
+
+
+def test_acquisitions_of_other_channels_add_channels(acquired):
+    folder = acquired(["0"], ["1"], (("DNA", "GFP"), ("DNA", "RFP")))
+    found = index(folder)
+    assert (found.problems, found.sites, found.t) == ((), (1,), (1,))
+    assert [(channel.id, channel.name) for channel in found.channels] == [
+        ("1", "DNA-1"), ("2", "GFP"), ("3", "DNA-3"), ("4", "RFP"),
+    ]  # fmt: skip
+    assert {(plane.channel, plane.file) for plane in found.planes} == {
+        ("1", "B/02/0/0"), ("2", "B/02/0/0"), ("3", "B/02/1/0"), ("4", "B/02/1/0"),
+    }  # fmt: skip
+
+
+def test_a_field_of_a_later_acquisition_that_is_lost_is_told_at_its_time(acquired):
+    folder = acquired(["0"], ["1"])
+    chunk = next(path for path in sorted((folder / "B/02/1/0/c").rglob("*")) if path.is_file())
+    chunk.unlink()
+    assert {(p.kind, p.site, p.t) for p in index(folder).problems} == {("missing", 1, 2)}
+
+
+def test_one_acquisition_changes_nothing(acquired):
+    found = index(acquired(["0", "5"], []))
+    assert (found.sites, found.t) == ((0, 5), (1,))

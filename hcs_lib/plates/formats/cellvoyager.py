@@ -55,10 +55,12 @@ def find(folder: Path, files: Sequence[str]) -> Found:
         if root.tag != "MeasurementData":
             continue
         measurement, odd = _measurement(folder, place, files)
+        information = _beside(folder, place, files, ".wpi", odd)
+        plate = information.get("Name") if information is not None else None
         found: list[PlaneFile] = []
         for record in _records(root, file, place, measurement.channels, listed):
             if isinstance(record, PlaneFile):
-                found.append(record)
+                found.append(record._replace(plate=plate or None))
             else:
                 odd.append(record)
         odd += _contradictions(found)

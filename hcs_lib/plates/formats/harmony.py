@@ -52,9 +52,10 @@ def find(folder: Path, files: Sequence[str]) -> Found:
                 id_: said["FlatfieldProfile"][0] for id_, said in channels.items() if "FlatfieldProfile" in said
             }
         )
+        plate = root.findtext("Plates/Plate/Name") or None
         for found in _records(root, file, place, channels):
             if isinstance(found, PlaneFile):
-                planes.append(found)
+                planes.append(found._replace(plate=plate))
             else:
                 problems.append((place, found))
     recorded = frozenset(facts)

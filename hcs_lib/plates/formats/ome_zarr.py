@@ -5,10 +5,11 @@ Fields have the number that is their path, or else their place from 1; channels,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import accumulate, product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hcs_lib.core.addresses import canonical_well
 from hcs_lib.plates.formats.base import Found, PlaneFile
@@ -45,9 +46,44 @@ def find(folder: Path, files: Sequence[str]) -> Found:
         if isinstance(plate, dict):
             roots.append(root)
             found = list(_wells(folder, root, plate))
-            planes += _unplaced([item for item in found if isinstance(item, PlaneFile)])
+            planes += _unplaced(_in_turn([item for item in found if isinstance(item, _Acquired)], plate))
             problems += [(root, item) for item in found if isinstance(item, PlaneProblem)]
     return Found(tuple(planes), problems=tuple(problems), recorded=frozenset(roots))
+
+
+class _Acquired(NamedTuple):
+    """A plane, the acquisition that it is of (None: the plate has none), and the place of its field in that, from 1."""
+
+    acquisition: object
+    place: int
+    plane: PlaneFile
+
+
+def _in_turn(found: list[_Acquired], plate: Mapping[str, Any]) -> list[PlaneFile]:
+    """Return the planes of several acquisitions at the same sites, counted from 1 in each acquisition.
+
+    Acquisitions of the same channels are time points, one after another; those of others bring channels of their own.
+    """
+    listed = [acquisition.get("id") for acquisition in _list(plate.get("acquisitions"))]
+    there = {item.acquisition for item in found}
+    order = [*(id_ for id_ in listed if id_ in there), *sorted(there - {*listed}, key=str)]
+    if len(order) < 2:
+        return [item.plane for item in found]
+    names: dict[object, dict[int, str | None]] = {id_: {} for id_ in order}
+    ends = dict.fromkeys(order, 0)
+    for id_, _, plane in found:
+        names[id_][int(plane.channel)] = plane.metadata.channel if plane.metadata else None
+        ends[id_] = max(ends[id_], plane.t)
+    alike = all(names[id_] == names[order[0]] for id_ in order)
+    if not alike:
+        ends = {id_: max(names[id_]) for id_ in order}
+    starts = dict(zip(order, accumulate((ends[id_] for id_ in order), initial=0), strict=False))
+    return [
+        plane._replace(site=place, t=plane.t + starts[id_])
+        if alike
+        else plane._replace(site=place, channel=str(int(plane.channel) + starts[id_]))
+        for id_, place, plane in found
+    ]
 
 
 def _unplaced(planes: list[PlaneFile]) -> list[PlaneFile]:
@@ -75,7 +111,8 @@ def _attributes(folder: Path, group: str) -> dict[str, Any]:
     return found
 
 
-def _wells(folder: Path, root: str, plate: Mapping[str, Any]) -> Iterator[PlaneFile | PlaneProblem]:
+def _wells(folder: Path, root: str, plate: Mapping[str, Any]) -> Iterator[_Acquired | PlaneProblem]:
+    several = len(_list(plate.get("acquisitions"))) > 1
     for entry in _list(plate.get("wells")):
         path = within(root, str(entry.get("path") or ""))
         try:
@@ -92,17 +129,27 @@ def _wells(folder: Path, root: str, plate: Mapping[str, Any]) -> Iterator[PlaneF
             message = f"the metadata of the well cannot be used: {error}"
             yield PlaneProblem(kind="unreadable", well=well, file=path, message=message)
             continue
+        places: Counter[object] = Counter()
         for place, image in enumerate(images, start=1):
             name = str(image.get("path") or "")
+            acquisition = _acquisition(image)
+            places[acquisition] += 1
             site = int(name) if name.isdecimal() and len(name) < 10 else place
+            told = places[acquisition] if several else site
             try:
                 group = within(path, name)
                 if group is None:
                     raise VendorFileError(f"its path {name!r} leaves the well's folder.")
-                yield from _field(folder, root, group, well, site)
+                for plane in _field(folder, root, group, well, site):
+                    yield _Acquired(acquisition, places[acquisition], plane)
             except VendorFileError as error:
                 message = f"the metadata of the field cannot be used: {error}"
-                yield PlaneProblem(kind="unreadable", well=well, site=site, file=f"{path}/{name}", message=message)
+                yield PlaneProblem(kind="unreadable", well=well, site=told, file=f"{path}/{name}", message=message)
+
+
+def _acquisition(image: Mapping[str, Any]) -> int | None:
+    value = image.get("acquisition")
+    return value if isinstance(value, int) else None
 
 
 def _field(folder: Path, root: str, group: str, well: str, site: int) -> Iterator[PlaneFile]:
