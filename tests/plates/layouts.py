@@ -38,11 +38,13 @@ Y = 40.0
 
 
 def planes():
-    """Yield well, site, channel (from 1), z (from 1) and the pixels of every plane."""
+    """Yield well, site, channel (from 1), z (from 1) and the pixels of every plane: one bright square on noise."""
     for n, (well, site, channel, z) in enumerate(
         product(WELLS, range(1, SITES + 1), range(1, len(CHANNELS) + 1), range(1, DEPTH + 1))
     ):
-        yield well, site, channel, z, np.random.default_rng(n).integers(0, 65536, SHAPE, np.uint16)
+        pixels = np.random.default_rng(n).integers(0, 5000, SHAPE, np.uint16)
+        pixels[2 + n % 3 : 9 + n % 3, 3 + n % 4 : 10 + n % 4] += 40_000
+        yield well, site, channel, z, pixels
 
 
 def time(n):

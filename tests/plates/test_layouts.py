@@ -11,10 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hcs_lib.core.canonical import digest
 from hcs_lib.core.errors import DataError, UserError
 from hcs_lib.plates.indexing import index_plate
 from hcs_lib.plates.reading import read_plane
+from hcs_lib.screening.collect import collect_plate
 from hcs_lib.storage.images import read_image
+from hcs_lib.storage.tables import read_table
 
 spec = importlib.util.spec_from_file_location("layouts", Path(__file__).with_name("layouts.py"))
 layouts = importlib.util.module_from_spec(spec)
@@ -125,7 +128,21 @@ steps:
     stack: z
     func: {call: hcs.project, args: {method: max}}
     keep: true
+  - name: nuclei
+    channels: [DAPI]
+    func: {call: hcs.segment_nuclei, args: {min_diameter: 2 um}}
+    outputs: {labels: nuclei}
+  - name: measure
+    input: projection
+    stack: channel
+    func: hcs.measure_objects
+    inputs: {labels: nuclei}
+    outputs: {table: objects}
 """
+
+
+RESULTS = {}
+"""Tables and digests of labels that the first layout gave: those of all others must equal them."""
 
 
 @pytest.fixture
@@ -146,6 +163,16 @@ def test_results_of_every_layout_are_the_same(executed, layout, plate):
     for (well, site), stack in stacks.items():
         found = read_image(results / f"p.zarr/{well[0]}/{well[1:]}/{site + first - 1}")
         np.testing.assert_array_equal(found.squeeze(), [np.max(planes, axis=0) for planes in stack.values()])
+    # The objects, their measures and their labels are those of every other layout.
+    collect_plate(results)
+    objects = read_table(results / "tables/objects.parquet").to_pydict()
+    objects["Metadata_Site"] = [site + 1 - first for site in objects["Metadata_Site"]]
+    labels = {
+        (well, site): digest(read_image(results / f"p.zarr/{well[0]}/{well[1:]}/{site + first - 1}", "nuclei").tolist())
+        for well, site in stacks
+    }
+    assert sorted(zip(objects["Metadata_Well"], objects["Metadata_Site"], strict=True)) == sorted(stacks)
+    assert (objects, labels) == RESULTS.setdefault("first", (objects, labels))
     # What we write is a plate that we read, at the same places.
     ours = index(results / "p.zarr")
     assert (ours.format, len(ours.planes), ours.problems, ours.positions) == ("ome-zarr", 8, (), index(plate).positions)
