@@ -51,12 +51,13 @@ def list_files(folder: Path) -> dict[str, ListedFile]:
         try:
             with os.scandir(path) as entries:
                 for entry in entries:
-                    if entry.name.startswith(".") and entry.name not in _ZARR:
+                    name = entry.name if entry.name.isascii() else _text(entry.name)
+                    if name.startswith(".") and name not in _ZARR:
                         continue
                     if entry.is_dir(follow_symlinks=False):
-                        pending.append((entry.path, f"{prefix}{entry.name}/"))
+                        pending.append((entry.path, f"{prefix}{name}/"))
                     elif not _leads_to_folder(entry):
-                        found[prefix + entry.name] = _stat(entry)
+                        found[prefix + name] = _stat(entry)
         except OSError as error:
             raise UserError(Problem(path, f"the folder cannot be listed: {error.strerror}.")) from None
     return dict(sorted(found.items()))
@@ -88,6 +89,11 @@ def stat_path(path: Path) -> ListedFile:
     """
     stat = path.stat()
     return (path.is_dir() and _sum(list_files(path).values())) or ListedFile(stat.st_size, stat.st_mtime_ns)
+
+
+def _text(name: str) -> str:
+    """Return a name whose bytes are no UTF-8 with these written out: it can be told, and no file is opened by it."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _sum(stats: Iterable[ListedFile]) -> ListedFile | None:

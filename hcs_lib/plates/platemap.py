@@ -90,7 +90,12 @@ def read_platemap(path: Path) -> Platemap:
         With every line that is wrong: no well, a well twice, cells beyond the header, an unknown control.
     """
     lines = _decode(path).splitlines()
-    table = [(number, [cell.strip() for cell in row]) for number, row in _rows(lines, _delimiter(path, lines))]
+    try:
+        table = [(number, [cell.strip() for cell in row]) for number, row in _rows(lines, _delimiter(path, lines))]
+    except csv.Error as error:
+        raise UserError(
+            Problem(str(path), f"it is no sound table: {error}.", "Look for a quote without end.")
+        ) from None
     (header_line, written), *rows = table
     while written and not written[-1]:
         written.pop()
