@@ -15,6 +15,7 @@ _COMMANDS = {
     "doctor": "hcs_lib.cli.doctor:doctor",
     "demo": "hcs_lib.cli.demo:demo",
     "index": "hcs_lib.cli.index:index",
+    "convert": "hcs_lib.cli.convert:convert",
     "registry": "hcs_lib.cli.registry:registry",
     "functions": "hcs_lib.cli.functions:functions",
     "compile": "hcs_lib.cli.compile:compile_command",

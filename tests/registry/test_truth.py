@@ -238,6 +238,7 @@ def test_every_contract_holds_on_other_data(library, installed):
 
 OURS = sorted(entry.id for entry in get_library("hcs").build())
 GIVEN = {
+    "hcs.identity": {},
     "hcs.project": {},
     "hcs.subtract_background": {"radius": 6},
     "hcs.segment_nuclei": {"min_diameter": 5},
