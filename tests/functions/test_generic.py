@@ -68,6 +68,7 @@ CASES: dict[str, list[tuple[np.ndarray, dict[str, Any]]]] = {
         for image in (STACK.image, STACK.image.astype(np.float32), STACK.labels > 0)
         for method in ("max", "mean", "min", "median")
     ],
+    "hcs.identity": [(STACK.image, {}), (PLANE.image / 7.0, {})],
     "hcs.apply_flat_field": [(PLANE.image, {"flat_field": FIELD}), (PLANE.image / 7.0, {"flat_field": FIELD})],
     "hcs.subtract_labels": [(PLANE.labels, {"inner": PLANE.labels * (PLANE.labels % 2)})],
 }
