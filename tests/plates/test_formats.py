@@ -222,3 +222,10 @@ def test_omezarr_pixels_are_those_of_the_array(shared_data):
     assert found.wells == ("E07", "E08")
     stack = [read_plane(folder, plane.file, plane.page) for plane in found.planes if plane.well == "E07"]
     assert (np.min(stack), np.max(stack)) == (101, 25015)
+
+
+@pytest.mark.parametrize(("name", "expected"), [
+    ("operetta-harmony", [475, None]), ("yokogawa-cv8000", [405, 488]), ("imagexpress-hcsai", [440]),
+])  # fmt: skip
+def test_wavelengths_of_excitation(shared_data, name, expected):
+    assert [channel.excitation_nm for channel in index(shared_data / name).channels] == expected
