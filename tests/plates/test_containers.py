@@ -187,6 +187,16 @@ class TestCzi:
         assert told(found) == [("stopped", None, None, None, None, None), ("missing", "B02", 2, "1", 1, 2)]
         assert found.problems[0].message == "stopped: 5 time points were asked for, 2 are recorded."
 
+    def test_a_channel_of_fewer_z_planes_lacks_nothing(self, tmp_path, layouts):
+        places = [(c, z, m) for m in (0, 1) for c, z in ((0, 0), (0, 1), (0, 2), (1, 1))]
+        written = [({"C": c, "Z": z, "M": m}, (8 * m, 0), image(c, z, m)) for c, z, m in places]
+        write_czi(tmp_path / "B02.czi", written, layouts.czi_xml())
+        found = index(tmp_path)
+        assert (found.problems, found.frames) == ((), {"1": {(1, 1), (2, 1), (3, 1)}, "2": {(2, 1)}})
+        for plane in found.planes:
+            expected = image(int(plane.channel) - 1, plane.z - 1, plane.site - 1)
+            np.testing.assert_array_equal(pixels(tmp_path, plane), expected)
+
     def test_colour_and_axes_that_planes_do_not_have(self, tmp_path, layouts):
         write_czi(tmp_path / "B02.czi", [({"C": 0}, (0, 0), np.zeros((6, 8, 3), np.uint8))], layouts.czi_xml())
         with pytest.raises(UserError, match="its pixels are bgr24"):

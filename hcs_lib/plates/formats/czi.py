@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -61,10 +60,11 @@ def _planes(
     for page, tile in enumerate(content.tiles):
         at = (tile.number("C"), tile.number("Z"), tile.number("T"))
         places.setdefault((tile.number("S"), tile.number("M")), {})[at] = page, tile
-    grid = [{at[axis] for tiles in places.values() for at in tiles} for axis in range(3)]
-    asked = whole(content.xml.findtext(f"{_IMAGE}/SizeT")) or 0
-    if asked > len(grid[2]):
-        message = f"stopped: {asked} time points were asked for, {len(grid[2])} are recorded."
+    # Each channel has its own z-planes and time points: those that one site at least was taken at.
+    frames = sorted({at for tiles in places.values() for at in tiles})
+    asked, recorded = whole(content.xml.findtext(f"{_IMAGE}/SizeT")) or 0, len({t for _, _, t in frames})
+    if asked > recorded:
+        message = f"stopped: {asked} time points were asked for, {recorded} are recorded."
         yield PlaneProblem(kind="stopped", file=file, message=message)
     nameless = set()
     for (scene, _), tiles in sorted(places.items()):
@@ -73,7 +73,7 @@ def _planes(
             nameless.add(scene)
             continue
         site = sites[root, well] = sites.get((root, well), 0) + 1
-        for c, z, t in product(*map(sorted, grid)):
+        for c, z, t in frames:
             if (c, z, t) not in tiles:
                 yield PlaneProblem(kind="missing", well=well, site=site, channel=str(c + 1), z=z + 1, t=t + 1,
                                    file=file, message="the file holds no image of this plane.")  # fmt: skip

@@ -49,12 +49,12 @@ def find(folder: Path, files: Sequence[str]) -> Found:
             well, _ = well_of_file(file)
             problems.append((parent_of(file), PlaneProblem(kind=error.kind, well=well, file=file, message=str(error))))
     planes: list[PlaneFile] = []
-    for root in {parent_of(file) for file in contents}:
+    for root in dict.fromkeys(map(parent_of, contents)):
         own = {file: content for file, content in contents.items() if parent_of(file) == root}
         found, odd = _plate(root, own)
         planes += found
         problems += [(root, problem) for problem in odd]
-    return Found(tuple(planes), problems=tuple(problems), recorded=frozenset(parent_of(file) for file in contents))
+    return Found(tuple(planes), problems=tuple(problems), recorded=frozenset(map(parent_of, contents)))
 
 
 def well_of_file(file: str) -> tuple[str | None, int | None]:
