@@ -172,8 +172,7 @@ def execute_batch(manifest: Path) -> list[str]:
     lines: list[str] = []
 
     def tell(receipt: Receipt, kept: bool) -> None:
-        fate = f"{receipt.status}{' (kept)' if kept else ''}"
-        lines.append(f"{receipt.well}: {fate}" + (f": {receipt.reason}" if receipt.status == "failed" else ""))
+        lines.append(f"{receipt.well}: {receipt.status}{' (kept)' if kept else ''}")
 
     execute_manifest(manifest, retry_failed=True, report=tell)
     return lines

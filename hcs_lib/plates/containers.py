@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,5 +58,6 @@ def open_container(path: Path, magic: bytes, what: str) -> Iterator[BinaryIO]:
             raise MachineError(f"{path}: {error.strerror}.") from error
         raise PlaneError("unreadable", f"the file cannot be opened: {error.strerror or error}.") from None
     except Exception as error:
-        # Parsers fail in any way on a damaged file.
-        raise PlaneError("truncated", f"the file is cut short or damaged: {' '.join(str(error).split())}.") from None
+        # Parsers fail in any way on a damaged file, and repeat its bytes and where it lies.
+        said = re.sub(r"\bb(['\"]).*?\1", "…", " ".join(str(error).split()).replace(str(path), path.name))
+        raise PlaneError("truncated", f"the file is cut short or damaged: {said[:120].rstrip('.')}.") from None
