@@ -166,7 +166,11 @@ def test_results_of_every_layout_are_the_same(executed, layout, plate):
     # The objects, their measures and their labels are those of every other layout.
     collect_plate(results)
     objects = read_table(results / "tables/objects.parquet").to_pydict()
-    objects["Metadata_Site"] = [site + 1 - first for site in objects["Metadata_Site"]]
+    sites = objects["Metadata_Site"]
+    assert objects.pop("Metadata_Region") == [
+        f"{well[0]}/{well[1:]}/{site}/labels/nuclei" for well, site in zip(objects["Metadata_Well"], sites, strict=True)
+    ]
+    objects["Metadata_Site"] = [site + 1 - first for site in sites]
     labels = {
         (well, site): digest(read_image(results / f"p.zarr/{well[0]}/{well[1:]}/{site + first - 1}", "nuclei").tolist())
         for well, site in stacks
