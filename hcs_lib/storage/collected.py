@@ -12,6 +12,7 @@ from typing import Any
 
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.core.files import write_atomic
+from hcs_lib.storage.tables import encoding
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def parquet_writer(path: Path, schema: Any) -> Iterator[Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         part = Path(folder) / path.name
-        with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(part, schema, **encoding(schema)) as writer:
             yield writer
         part.replace(path)
 

@@ -28,14 +28,20 @@ def write_table(path: Path, columns: Mapping[str, np.ndarray[Any, Any] | Sequenc
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
-            # Measured values hardly repeat: a dictionary of them costs time and space.
-            text = [field.name for field in table.schema if pa.types.is_string(field.type)]
-            pq.write_table(table, file, compression="zstd", compression_level=3, version="2.6", use_dictionary=text)
+            pq.write_table(table, file, **encoding(table.schema))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def encoding(schema: pa.Schema) -> dict[str, Any]:
+    """Return how columns are encoded: measured values hardly repeat, and a dictionary of them costs time and space."""
+    import pyarrow as pa
+
+    text = [field.name for field in schema if pa.types.is_string(field.type)]
+    return {"compression": "zstd", "compression_level": 3, "version": "2.6", "use_dictionary": text}
 
 
 def read_table(path: Path) -> pa.Table:
