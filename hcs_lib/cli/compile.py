@@ -48,7 +48,8 @@ def compile_command(
         stages = ", ".join(
             f"{stage.name} ({' > '.join(stage.steps)}) in {len(stage.batches)} batches" for stage in plan.stages
         )
-        click.echo(f"{plan.plate}: {len(plan.wells)} wells {'checked' if check else 'compiled'}; stages {stages}")
+        wells = f"{len(plan.wells)} of {len(plan.imaged)} wells" if plan.other_wells else f"{len(plan.wells)} wells"
+        click.echo(f"{plan.plate}: {wells} {'checked' if check else 'compiled'}; stages {stages}")
     if problems:
         raise UserError(problems)
 

@@ -24,7 +24,7 @@ from hcs_lib.compiler.draft import DraftContext, ExecutionSettings
 from hcs_lib.compiler.functions import FunctionTable, Registry
 from hcs_lib.compiler.gpu import assign_gpu_resources_for_context
 from hcs_lib.compiler.lazy_files import LazyFiles
-from hcs_lib.compiler.materialization import plan_materialization_flags_for_context
+from hcs_lib.compiler.materialization import check_steps_of_the_plate, plan_materialization_flags_for_context
 from hcs_lib.compiler.overrides import check_plates, group_wells, resolve_steps
 from hcs_lib.compiler.plate import PlateView, group_by_extent, name_channels
 from hcs_lib.compiler.plate_plan import plan_plate
@@ -140,7 +140,10 @@ def _load_index(path: Path, plate: str) -> PlateIndex:
 def draft_contexts(
     plate: PlateSettings, settings: Settings, index: PlateIndex, pipeline: LoadedPipeline, registry: Registry
 ) -> tuple[list[DraftContext], list[Problem]]:
-    """Run the five phases for every well; wells of one extent for which the pipeline resolves alike share a draft."""
+    """Run the five phases for every well; wells of one extent for which the pipeline resolves alike share a draft.
+
+    Wells that no step is for have none.
+    """
     channels, problems = name_channels(pipeline, index)
     if not index.wells or problems:
         return [], problems or [Problem(f"plate {plate.name}", "The plate has no wells.", "Index it again.")]
@@ -151,28 +154,34 @@ def draft_contexts(
     groups, wrong = group_wells(pipeline, plate.name, index.wells)
     problems += wrong
     drafts = []
+    resolved = {choices: resolve_steps(pipeline, choices) for choices in groups}
+    numbers = sorted({step.number for steps in resolved.values() for step in steps})
+    indices = {number: index for index, number in enumerate(numbers)}
     alike = (
-        (choices, extent, wells)
+        (resolved[choices], extent, wells)
         for choices, inside in groups.items()
         for extent, wells in group_by_extent(index, inside).items()
     )
-    for choices, extent, wells in alike:
-        draft = DraftContext(replace(view, extent=extent), pipeline, functions, wells, files, settings.ome_zarr)
-        steps = resolve_steps(pipeline, choices)
+    for steps, extent, wells in alike:
         if not steps:
-            draft.problems.append(
-                Problem(
-                    pipeline.where("steps"),
-                    "There is no step to go through.",
-                    "Each well needs one at least: see `wells` and `enabled` of the steps.",
-                )
-            )
-        initialize_step_plans_for_context(draft, steps)
+            continue
+        draft = DraftContext(replace(view, extent=extent), pipeline, functions, wells, files, settings.ome_zarr)
+        initialize_step_plans_for_context(draft, steps, indices)
         declare_zarr_stores_for_context(draft)
         plan_materialization_flags_for_context(draft)
         validate_memory_contracts_for_context(draft)
         assign_gpu_resources_for_context(draft, settings.device, settings.gpus)
         drafts.append(draft)
+    check_steps_of_the_plate(drafts)
+    if not drafts:
+        return [], [
+            *problems,
+            Problem(
+                pipeline.where("steps"),
+                f"No step is for any well of plate '{plate.name}'.",
+                "See `wells` and `enabled` of the steps.",
+            ),
+        ]
     if not any(draft.problems for draft in drafts):
         tables = [object_table(draft) for draft in drafts]
         problems += check_derived(pipeline, tables)
@@ -186,7 +195,7 @@ def draft_contexts(
                     "outputs: {table: image_quality}}.",
                 )
             )
-    return drafts, problems + _counted(drafts, len(index.wells))
+    return drafts, problems + _counted(drafts, sum(len(draft.wells) for draft in drafts))
 
 
 def _counted(drafts: Iterable[DraftContext], total: int) -> list[Problem]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from hcs_lib.compiler.draft import DraftContext
+from hcs_lib.compiler.draft_step import DraftStep
 from hcs_lib.contexts.plans import Backend
 
 _WRITES: dict[str | None, Backend] = {None: "memory", "image": "zarr", "labels": "zarr", "table": "table"}
@@ -58,21 +61,37 @@ def _check_labels_lie_on_image(context: DraftContext) -> None:
                                 "Keep an image that was made of all sites.")  # fmt: skip
 
 
+def check_steps_of_the_plate(contexts: Sequence[DraftContext]) -> None:
+    """Refuse steps of the plate whose results go nowhere, in any of its wells."""
+    lost = [[plan for plan in _lost(context) if plan.source.model.scope == "plate"] for context in contexts]
+    for context, plans in zip(contexts, lost, strict=True):
+        everywhere = set.intersection(*({plan.number for plan in others} for others in lost))
+        _refuse(context, (plan for plan in plans if plan.number in everywhere))
+
+
 def _check_nothing_is_lost(context: DraftContext) -> None:
-    """Refuse steps whose results go nowhere; what a later step names and did not find may be theirs."""
+    """Refuse steps of wells whose results go nowhere."""
+    _refuse(context, (plan for plan in _lost(context) if plan.source.model.scope == "well"))
+
+
+def _lost(context: DraftContext) -> list[DraftStep]:
+    """Return the steps whose results go nowhere; what a later step names and did not find may be theirs."""
     plans = context.step_plans
     unlinked = max((index for index, plan in plans.items() if not plan.is_linked), default=-1)
     used = {plan.input for plan in plans.values()}
     used |= {link.producer for plan in plans.values() for links in plan.special_inputs.values() for link in links}
-    for index, plan in plans.items():
-        if plan.output is None and index not in used and index >= unlinked:
-            named = ", ".join(plan.source.model.outputs.values())
-            use = (
-                f"Take {named} by `inputs` of a later step"
-                if named
-                else "Name its `image` under `outputs`, and take that by `inputs` of a step"
-                if plan.source.model.scope == "plate"
-                else "Say `keep: true`, name what it yields under `outputs`"
-            )
-            context.problem(plan.source, ("name",), "its result is used by no other step and written nowhere.",
-                            f"{use}, or switch it off with `enabled: false`.")  # fmt: skip
+    return [plan for index, plan in plans.items() if plan.output is None and index not in used and index >= unlinked]
+
+
+def _refuse(context: DraftContext, lost: Iterable[DraftStep]) -> None:
+    for plan in lost:
+        named = ", ".join(plan.source.model.outputs.values())
+        use = (
+            f"Take {named} by `inputs` of a later step"
+            if named
+            else "Name its `image` under `outputs`, and take that by `inputs` of a step"
+            if plan.source.model.scope == "plate"
+            else "Say `keep: true`, name what it yields under `outputs`"
+        )
+        context.problem(plan.source, ("name",), "its result is used by no other step and written nowhere.",
+                        f"{use}, or switch it off with `enabled: false`.")  # fmt: skip

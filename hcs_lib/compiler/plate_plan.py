@@ -28,11 +28,13 @@ def plan_plate(
     labels = [plan.source.model.outputs["labels"] for plan in plans if plan.output == "labels"]
     written = any(plan.zarr_store for plan in plans)
     sites = _merged_sites(site_table(part) for part in parts)
+    concerned = {well for part in parts for well in part.wells}
     return PlatePlan(
         plate=plate.name,
         pipeline=pipeline.model.name,
         raw_folder=str(plate.path),
-        wells=index.wells,
+        wells=tuple(well for well in index.wells if well in concerned),
+        other_wells=tuple(well for well in index.wells if well not in concerned),
         stages=tuple(
             _stage(stage, [part for part in parts if part.stage is stage], settings, index, pipeline)
             for stage in stages

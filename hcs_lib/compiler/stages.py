@@ -21,8 +21,14 @@ def divide_into_stages(drafts: Sequence[DraftContext], *, gated: bool) -> list[D
     parts = []
     for stage in stages:
         mine = [part for part in (_part(draft, stage, stages) for draft in drafts) if part.step_plans]
-        parts += mine if stage.scope == "well" else [dataclasses.replace(mine[0], wells=(PLATE,))]
+        parts += mine if stage.scope == "well" else [_of_the_plate(mine)]
     return parts
+
+
+def _of_the_plate(parts: Sequence[DraftContext]) -> DraftContext:
+    """Return a part of the plate's scope, alike in all drafts, but that it passes on what any of them takes."""
+    passes = {(passed.step_index, passed.name or ""): passed for part in parts for passed in part.passes}
+    return dataclasses.replace(parts[0], wells=(PLATE,), passes=tuple(passes[key] for key in sorted(passes)))
 
 
 def _stages(drafts: Sequence[DraftContext], *, gated: bool) -> tuple[DraftStage, ...]:

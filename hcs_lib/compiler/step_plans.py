@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hcs_lib.compiler.draft import DraftContext
@@ -20,8 +20,17 @@ from hcs_lib.pipeline.files import file_of
 RAW = "raw"
 
 
-def initialize_step_plans_for_context(context: DraftContext, steps: Sequence[ResolvedStep]) -> dict[int, Any]:
+def initialize_step_plans_for_context(
+    context: DraftContext, steps: Sequence[ResolvedStep], indices: Mapping[int, int]
+) -> dict[int, Any]:
     """Make a plan of each step and link it to the steps before.
+
+    Parameters
+    ----------
+    context, steps
+        The wells, and the steps that they go through.
+    indices
+        Index of each step by its place in the pipeline: it does not depend on the other steps of these wells.
 
     Returns
     -------
@@ -29,8 +38,8 @@ def initialize_step_plans_for_context(context: DraftContext, steps: Sequence[Res
         The step state map: the resolved configuration of each step, as it is now.
     """
     names: dict[str, Named] = {}
-    for index, step in enumerate(steps):
-        plan = _initialize(context, step)
+    for step in steps:
+        plan, index = _initialize(context, step), indices[step.number]
         context.step_plans[index] = plan
         context.step_state_map[index] = step.state()
         link_special_inputs(context, plan, names)

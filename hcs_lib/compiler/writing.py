@@ -56,7 +56,8 @@ def write_plate_plan(
             if stage_folder.is_dir() and not any(stage_folder.iterdir()):
                 stage_folder.rmdir()
     if plan.store is not None:
-        write_plate(folder / plan.store, plan.plate, {well: fields[well] for well in plan.wells}, plan.ome_zarr)
+        fields_of = {well: fields.get(well, []) for well in plan.imaged}
+        write_plate(folder / plan.store, plan.plate, fields_of, plan.ome_zarr)
     plan.save(folder / "plan.json")
 
 

@@ -95,7 +95,8 @@ class Gate(Frozen):
 class PlatePlan(Frozen):
     """Everything about a plate that is known after compilation, for scheduling, collecting and people.
 
-    `raw_folder` is where the raw plate lay when compiled, absolute; contexts do not hold it.
+    `raw_folder` is where the raw plate lay when compiled, absolute; contexts do not hold it. `wells` go through steps;
+    `other_wells` were imaged too, and no step concerns them: nothing is made of them, and they are not missing.
     `ome_zarr` is the version of OME-Zarr that `store` is of.
     `stages[…].batches` maps batch → wells. `qc_flags` maps flag → threshold (`hcs_lib.screening.flags`).
     """
@@ -117,6 +118,12 @@ class PlatePlan(Frozen):
     site_table: SiteTable | None = None
     qc_flags: FrozenDict = Field(default_factory=dict)
     gate: Gate | None = None
+    other_wells: tuple[str, ...] = ()
+
+    @property
+    def imaged(self) -> tuple[str, ...]:
+        """All wells of the plate index, those first that go through steps."""
+        return (*self.wells, *self.other_wells)
 
     def save(self, path: Path) -> None:
         """Write the plan as canonical JSON, atomically, and only where the file differs."""

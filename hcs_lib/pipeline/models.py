@@ -148,7 +148,8 @@ class Step(Model):
     takes raw planes (or an earlier step of the plate) and has the sites of all wells for sites, which it stacks."""
     wells: Wells | None = None
     """The wells that go through the step (in the plate's scope: that it looks at): wells (`B03`), rows (`B`), columns
-    (`3`) and ranges of these (`A01-C06`). By default all."""
+    (`3`) and ranges of these (`A01-C06`). By default all. A well that no step is for is not missing: it stands in none
+    of the results."""
     sample: Annotated[int, Field(ge=1)] | None = None
     """In the plate's scope: how many sites are looked at, spread evenly over those of the wells. By default all."""
     checkpoint: bool = False

@@ -81,8 +81,9 @@ def _images(run: PlateRun, main: Protocol) -> Iterator[str]:
     spacing = context.metadata.z_spacing_um
     stack = f", {values.number(spacing)} µm apart" if spacing and max(per_well["z"]) > 1 else ""
     channels = context.metadata.channel_names
+    imaged = values.count(len(run.plan.imaged), "imaged well")
     yield (
-        f"Plate {run.plan.plate} was analysed in {len(run.executed)} of {values.count(len(run.wells), 'imaged well')} "
+        f"Plate {run.plan.plate} was analysed in {len(run.executed)} of {imaged} "
         f"({values.wells([well.well for well in run.executed])}). A well had {_range(per_well['site'], 'site')}, "
         f"{values.count(len(channels), 'channel')} ({values.listed(channels)}), "
         f"{_range(per_well['z'], 'z-plane')}{stack} and {_range(per_well['t'], 'time point')}. "

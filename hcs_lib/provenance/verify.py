@@ -128,7 +128,7 @@ def _check_store(folder: Path, records: Records) -> Iterator[Difference]:
     store = folder / plan.store
     images = [(receipt.well, output.path) for receipt in records.receipts.values() for output in receipt.outputs
               if output.kind == "image"]  # fmt: skip
-    fields: dict[str, list[str]] = {well: [] for well in plan.wells}
+    fields: dict[str, list[str]] = {well: [] for well in plan.imaged}
     for well, path in images:
         fields.setdefault(well, []).append(Path(path).name)
     unknown = {well_path(well): well for well in records.unknown}

@@ -56,7 +56,7 @@ def plate_heatmaps(plate: Plate, features: Sequence[str]) -> Figure:
     """Draw one heat map per feature, each on its own scale."""
     if not features:
         return say("There is no feature to show: no well has measured objects.")
-    rows, columns = geometry_of(plate.plan.wells)
+    rows, columns = geometry_of(plate.plan.imaged)
     across = min(len(features), 2)
     down = -(-len(features) // across)
     room = _ROOM._replace(right=0.85)
@@ -83,7 +83,7 @@ def compare_plates(plates: Sequence[Plate], features: Sequence[str], limit: int 
     if not features:
         return say("The plates have no feature in common.")
     shown = plates[:limit]
-    rows, columns = geometry_of([well for plate in shown for well in plate.plan.wells])
+    rows, columns = geometry_of([well for plate in shown for well in plate.plan.imaged])
     # Beside one another without a gap, titles and ticks stay apart.
     size = _size(5.4, rows, columns)
     figure, grid = panels(len(shown), len(features), size, _ROOM, Room(top=0.25, bottom=0.6))
@@ -112,7 +112,7 @@ def draw_heatmap(axes: Axes, plate: Plate, values: Array, scale: Scale | None) -
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch, Rectangle
 
-    rows, columns = geometry_of(plate.plan.wells)
+    rows, columns = geometry_of(plate.plan.imaged)
     grid = np.full((rows, columns), np.nan)
     places = [parse_well(well) for well in plate.wells.column("well")]
     statuses = plate.wells.column("status")

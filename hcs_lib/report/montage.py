@@ -61,7 +61,7 @@ def well_montage(plate: Plate) -> Figure:
     store = _open(plate)
     if store is None:
         return say("There are no images in the plate's store.")
-    rows, columns = geometry_of(plate.plan.wells)
+    rows, columns = geometry_of(plate.plan.imaged)
     side = min(_LARGEST, _WIDTH // columns)
     if side < _OUTLINED:
         store = replace(store, labels=())

@@ -235,7 +235,7 @@ def _map(plate: Plate, features: Iterable[str]) -> dict[str, Any]:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    rows, columns = geometry_of(plate.plan.wells)
+    rows, columns = geometry_of(plate.plan.imaged)
     wells = []
     for index, name in enumerate(plate.wells.column("well")):
         place = parse_well(name)

@@ -67,7 +67,7 @@ def collect_plate(folder: Path) -> Collected:
         {status: statuses.count(status) for status in ("done", "failed", "skipped")},
         objects,
         sum(site.status != "done" for result in results if result.status == "done" for site in result.sites),
-        platemap.not_imaged(plan.wells) if platemap else (),
+        platemap.not_imaged(plan.imaged) if platemap else (),
         tuple(well for well in plan.wells if well not in platemap.wells) if platemap else (),
     )
 

@@ -66,7 +66,7 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
         is_table = GROUP in parent.relative_to(store).parts
         if parent.is_dir() and not is_table and not any(child.is_dir() for child in parent.iterdir()):
             shutil.rmtree(parent)
-    fields: dict[str, list[str]] = {well: [] for well in plan.wells}
+    fields: dict[str, list[str]] = {well: [] for well in plan.imaged}
     for result in results:
         images = [output for receipt in result.receipts for output in receipt.outputs if output.kind == "image"]
         if result.status == "done" and images:

@@ -96,6 +96,37 @@ def test_contexts_manifests_store_and_plan(analysis: Path) -> None:
     assert [image["path"] for image in well["attributes"]["ome"]["well"]["images"]] == ["1", "2"]
 
 
+def test_a_pipeline_for_some_wells(analysis: Path) -> None:
+    """What stands in the plan, the manifests and the store, and what the command says."""
+    pipeline = PIPELINE.replace("  - name: nuclei\n", "  - name: nuclei\n    wells: [B03]\n")
+    pipeline = pipeline.replace("input: nuclei", "input: nuclei\n    wells: [B03]")
+    pipeline = pipeline.replace("input: raw", "input: raw\n    wells: [B03]")
+    (analysis / "pipeline.yaml").write_text(pipeline)
+    plan = compile_here(analysis)
+    assert (plan.wells, plan.other_wells, plan.imaged) == (("B03",), ("B02", "C02"), ("B03", "B02", "C02"))
+    # Batches are those of the plate: they keep their names when other wells come.
+    assert plan.stages[0].batches == {"b004": ("B03",)}
+    assert [name for name in written(analysis) if ".zarr" not in name] == [
+        "contexts/s01-cpu/B03.json", "manifests/s01-cpu/b004.json", "plan.json",
+    ]  # fmt: skip
+    store = json.loads((analysis / "results/demo/demo.zarr/zarr.json").read_bytes())["attributes"]["ome"]["plate"]
+    assert [well["path"] for well in store["wells"]] == ["B/03"]
+    result = run("--check")
+    assert result.output == "demo: 1 of 3 wells checked; stages s01-cpu (nuclei > cytoplasm > measure) in 1 batches\n"
+
+
+def test_a_step_of_the_plate_looks_at_wells_that_go_through_no_step(analysis: Path) -> None:
+    (analysis / "pipeline.yaml").write_text(
+        'name: light\nchannels: {DNA: "2", GFP: "1"}\nsteps:\n'
+        "  - {name: light, scope: plate, stack: site, channels: [DNA], func: hcs.estimate_flat_field, outputs: {image: flat}}\n"
+        "  - {name: even, wells: [C], input: raw, channels: [DNA], func: hcs.apply_flat_field, inputs: {flat_field: flat}, keep: true}\n"
+    )
+    plan = compile_here(analysis)
+    assert (plan.wells, plan.other_wells) == (("C02",), ("B02", "B03"))
+    context = FrozenContext.load(analysis / "results/demo/contexts/s01-cpu/plate.json")
+    assert {plane.site.partition("/")[0] for plane in context.planes} == {"B02", "B03", "C02"}
+
+
 def test_derived_features_replace_no_column_of_the_platemap(analysis: Path) -> None:
     (analysis / "map.csv").write_text("well,fraction\nB2,1\nB03,2\nC02,3\n")
     with pytest.raises(UserError) as caught:

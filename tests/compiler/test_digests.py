@@ -93,18 +93,35 @@ def test_a_step_is_switched_off_for_a_well(fake: SimpleNamespace) -> None:
     assert {well: len(context.step_plans) for well, context in after.items()} == {"B02": 2, "B03": 2, "C02": 1}
 
 
-@pytest.mark.parametrize(
-    ("change", "which"),
-    [
-        (("keep: true", "keep: true, wells: [B]"), " (C02: 1 of 3 wells)"),
-        (("keep: true", "keep: true, enabled: false"), ""),
-    ],
-)
-def test_each_well_goes_through_a_step(fake: SimpleNamespace, change: tuple[str, str], which: str) -> None:
-    text = "name: demo\nsteps:\n  - {name: a, func: fake.blur, keep: true}\n"
-    assert fake.problems(text.replace(*change)) == [
-        f"pipeline.yaml:2: There is no step to go through{which}. Each well needs one at least: see `wells` and `enabled` of the steps."
+def test_the_plate_does_not_depend_on_which_wells_go_through_other_steps(fake: SimpleNamespace) -> None:
+    text = (
+        "name: demo\nsteps:\n"
+        "  - {name: a, wells: [B], func: fake.blur, keep: true}\n"
+        "  - {name: light, scope: plate, channels: [DNA], stack: site, func: fake.mean, outputs: {image: flat}}\n"
+        "  - {name: even, wells: [C], input: raw, channels: [DNA], func: fake.divide, inputs: {field: flat}, outputs: {image: e}}\n"
+        "  - {name: shape, wells: [C], func: fake.shapes, outputs: {table: t}}\n"
+    )
+    before, after = (fake.stages(changed) for changed in (text, text.replace("wells: [B]", "wells: [C]")))
+    assert before["s01-cpu", "plate"].digest == after["s01-cpu", "plate"].digest
+    assert [passed.name for passed in before["s01-cpu", "plate"].passes] == ["flat"]
+    assert {well for _, well in before} == {"plate", "B02", "B03", "C02"}
+    assert {well for _, well in after} == {"plate", "C02"}
+    assert fake.problems(text.replace("func: fake.divide, inputs: {field: flat}", "func: fake.blur")) == [
+        "pipeline.yaml:4: Step 'light': its result is used by no other step and written nowhere. Take flat by `inputs` of a later step, or switch it off with `enabled: false`."
     ]
+
+
+def test_wells_that_no_step_is_for_have_no_context(fake: SimpleNamespace) -> None:
+    text = "name: demo\nsteps:\n  - {name: a, func: fake.blur, keep: true, KEY}\n"
+    assert set(fake.compile(text.replace("KEY", "wells: [B]"))) == {"B02", "B03"}
+    override = "overrides: [{wells: [C02], step: a, enabled: false}]\n"
+    assert set(fake.compile(text.replace(", KEY", "") + override)) == {"B02", "B03"}
+    assert fake.problems(text.replace("KEY", "enabled: false")) == [
+        "pipeline.yaml:2: No step is for any well of plate 'demo'. See `wells` and `enabled` of the steps."
+    ]
+    # A problem of all wells that go through the step is not one of some of them.
+    wrong = text.replace("KEY", "wells: [B]").replace("fake.blur", "fake.project")
+    assert not any("wells)" in problem for problem in fake.problems(wrong))
 
 
 @pytest.mark.parametrize(
