@@ -68,6 +68,7 @@ def show(function: str, folder: Path | None, as_json: bool) -> None:
     from dataclasses import asdict
 
     from hcs_lib.compiler.metadata import RESOLVERS
+    from hcs_lib.core.annotations import expectation
     from hcs_lib.core.errors import MachineError
     from hcs_lib.registry.service import RegistryService
     from hcs_lib.registry.twins import differences
@@ -105,8 +106,7 @@ def show(function: str, folder: Path | None, as_json: bool) -> None:
         default = "required" if parameter.required else f"default {parameter.shown or repr(parameter.default)}"
         given = "`inputs`, or metadata" if parameter.name in RESOLVERS else "`inputs`"
         source = f" (from {given})" if parameter.name in entry.special_inputs else ""
-        annotation = parameter.annotation.strip("'\"")
-        click.echo(f"  {parameter.name:<18} {annotation}  {default}{source}".rstrip())
+        click.echo(f"  {parameter.name:<18} {expectation(parameter.annotation)}  {default}{source}".rstrip())
     click.echo(f"\n{_step(entry)}")
 
 

@@ -91,7 +91,10 @@ def image_function(
     uncouple: Mapping[str, Any] | None = None,
     generic: bool = False,
 ) -> Callable[[F], F]:
-    """Declare a public function as an image function of the registry. The function itself is unchanged.
+    """Declare a public function as an image function of the registry.
+
+    The function itself is unchanged, but that it refuses arguments out of the ranges, and words, that its annotations
+    state (`hcs_lib.core.annotations`): the same are errors when a pipeline is compiled.
 
     Its first parameter is the image: a plane (y, x), or a stack (n, y, x) of the axis that the step stacks.
 
@@ -157,8 +160,11 @@ def image_function(
     )  # fmt: skip
 
     def mark(func: F) -> F:
-        setattr(func, DECLARATION, declaration)
-        return func
+        from hcs_lib.core.annotations import keeping_to_annotations
+
+        marked = keeping_to_annotations(func)
+        setattr(marked, DECLARATION, declaration)
+        return marked
 
     return mark
 

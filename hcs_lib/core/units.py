@@ -8,16 +8,13 @@ from functools import cache
 from typing import Any, NamedTuple
 
 Pixels = float
-"""Annotation of a parameter that is a length in pixels: pipelines may give it as `8 um`."""
+"""Annotation of a parameter that is a length in pixels, 0 or more: pipelines may give it as `8 um`."""
 
 SquarePixels = float
-"""Annotation of a parameter that is an area in pixels: pipelines may give it as `30 um2`."""
+"""Annotation of a parameter that is an area in pixels, 0 or more: pipelines may give it as `30 um2`."""
 
 Fraction = float
 """Annotation of a parameter that is a part of a whole, from 0 to 1."""
-
-POWERS = {"Pixels": 1, "SquarePixels": 2}
-"""What each annotation expects: a length or an area."""
 
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-zµμ]+)\s*(?:\^|\*\*)?\s*([²\d]*)\s*")
 

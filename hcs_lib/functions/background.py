@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Gt
 from numpy.typing import NDArray
 
 from hcs_lib.core.declare import image_function
 from hcs_lib.core.units import Pixels
-from hcs_lib.functions.checks import require_plane, require_positive
+from hcs_lib.functions.checks import require_plane
 
 
 @image_function(tags=("background", "illumination"))
-def subtract_background(image: NDArray[Any], *, radius: Pixels) -> NDArray[Any]:
+def subtract_background(image: NDArray[Any], *, radius: Annotated[Pixels, Gt(0)]) -> NDArray[Any]:
     """Subtract the smooth background, estimated where no bright object is.
 
     A top-hat transform (Meyer 1979; Gonzalez & Woods, Digital Image Processing, 9.6) with a large window: the
@@ -35,10 +36,9 @@ def subtract_background(image: NDArray[Any], *, radius: Pixels) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        For an array that is no plane or not finite, or a radius that is not positive.
+        For an array that is no plane or not finite, or a radius that is not above 0.
     """
     require_plane("subtract_background", image)
-    require_positive(radius=radius)
     values = image.astype(np.float64)
     corrected = np.maximum(values - estimate_background(values, radius), 0)
     if np.issubdtype(image.dtype, np.integer):

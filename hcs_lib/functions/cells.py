@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Gt
 from numpy.typing import NDArray
 
+from hcs_lib.core.annotations import Above
 from hcs_lib.core.declare import image_function
 from hcs_lib.core.units import Pixels
 from hcs_lib.functions.background import estimate_background
-from hcs_lib.functions.checks import require_labels, require_plane, require_positive
+from hcs_lib.functions.checks import require_labels, require_plane
 from hcs_lib.functions.declumping import fill_label_holes
 
 
 @image_function(
     returns="labels", dtypes={"int32": "int32", "int64": "int32"}, tags=("segmentation", "cytoplasm", "ring")
 )
-def expand_ring(labels: NDArray[Any], *, inner: Pixels, outer: Pixels) -> NDArray[np.int32]:
+def expand_ring(labels: NDArray[Any], *, inner: Pixels, outer: Annotated[Pixels, Above("inner")]) -> NDArray[np.int32]:
     """Grow a ring around every object: a stand-in for the cytoplasm where no cell stain is.
 
     A pixel belongs to the nearest object (Euclidean distance between pixel centres), as in CellProfiler's
@@ -44,8 +46,6 @@ def expand_ring(labels: NDArray[Any], *, inner: Pixels, outer: Pixels) -> NDArra
     from scipy import ndimage
 
     require_labels("expand_ring", labels)
-    if not 0 <= inner < outer:
-        raise ValueError(f"expand_ring needs 0 ≤ inner < outer, not inner = {inner}, outer = {outer}")
     if not labels.any():
         return np.zeros(labels.shape, np.int32)
     distance, (y, x) = ndimage.distance_transform_edt(labels == 0, return_indices=True)
@@ -64,9 +64,9 @@ def propagate_cells(
     nuclei: NDArray[Any],
     smoothing: Pixels = 1.0,
     threshold: Literal["li", "otsu"] | float = "li",
-    background_radius: Pixels | None = None,
-    regularisation: float = 0.1,
-    max_distance: Pixels | None = None,
+    background_radius: Annotated[Pixels, Gt(0)] | None = None,
+    regularisation: Annotated[float, Gt(0)] = 0.1,
+    max_distance: Annotated[Pixels, Gt(0)] | None = None,
 ) -> NDArray[np.int32]:
     """Grow nuclei into cells over the foreground of a cell stain.
 
@@ -111,11 +111,6 @@ def propagate_cells(
 
     require_plane("propagate_cells", image)
     require_labels("propagate_cells", nuclei, image.shape)
-    require_positive(background_radius=background_radius, regularisation=regularisation, max_distance=max_distance)
-    if smoothing < 0:
-        raise ValueError("smoothing must not be negative")
-    if isinstance(threshold, str) and threshold not in ("li", "otsu"):
-        raise ValueError(f"threshold must be li, otsu or a number, not {threshold!r}")
     height = ndimage.gaussian_filter(image.astype(np.float32), smoothing)
     if background_radius is not None:
         height -= estimate_background(height, background_radius)

@@ -26,10 +26,3 @@ def require_labels(function: str, labels: NDArray[Any], shape: tuple[int, ...] |
         raise ValueError(f"{function}: labels of shape {labels.shape} do not lie on an image of shape {shape}")
     if labels.size and labels.min() < 0:
         raise ValueError(f"{function} expects labels from 0 (background); found {labels.min()}")
-
-
-def require_positive(**values: float | None) -> None:
-    """Raise ValueError naming every argument that is given and not above 0."""
-    wrong = [f"{name} = {value}" for name, value in values.items() if value is not None and not value > 0]
-    if wrong:
-        raise ValueError(f"must be above 0: {', '.join(wrong)}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Gt
 from numpy.typing import NDArray
 
 from hcs_lib.core.declare import image_function
 from hcs_lib.core.units import Pixels
-from hcs_lib.functions.checks import require_plane, require_positive
+from hcs_lib.functions.checks import require_plane
 
 _BLOCK = 2**24
 """Values of the stack that are sorted at a time for the median."""
@@ -19,7 +20,7 @@ _BLOCK = 2**24
     accepts=(3,), coupling="reduces", axis="site", dtypes="float32",
     tags=("illumination", "flat", "shading", "vignette"),
 )  # fmt: skip
-def estimate_flat_field(stack: NDArray[Any], *, sigma: Pixels | None = None) -> NDArray[np.float32]:
+def estimate_flat_field(stack: NDArray[Any], *, sigma: Annotated[Pixels, Gt(0)] | None = None) -> NDArray[np.float32]:
     """Estimate how unevenly a channel is illuminated, from many images of it.
 
     The median of each pixel over all images, in which what is at any one place differs, smoothed by a Gaussian
@@ -48,7 +49,6 @@ def estimate_flat_field(stack: NDArray[Any], *, sigma: Pixels | None = None) -> 
 
     if stack.ndim != 3 or stack.size == 0:
         raise ValueError(f"estimate_flat_field expects a stack (n, y, x), not an array of shape {stack.shape}")
-    require_positive(sigma=sigma)
     rows = max(1, _BLOCK // (stack.shape[0] * stack.shape[2]))
     median = np.concatenate(
         [np.median(stack[:, start : start + rows], axis=0) for start in range(0, stack.shape[1], rows)]

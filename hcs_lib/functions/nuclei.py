@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Gt, Lt
 from numpy.typing import NDArray
 
+from hcs_lib.core.annotations import Above
 from hcs_lib.core.declare import image_function
 from hcs_lib.core.units import Fraction, Pixels
 from hcs_lib.functions.background import estimate_background
-from hcs_lib.functions.checks import require_plane, require_positive
+from hcs_lib.functions.checks import require_plane
 from hcs_lib.functions.declumping import fill_holes, split_clumps
 
 NOISE_FLOOR = 3.0
@@ -22,15 +24,15 @@ NOISE_FLOOR = 3.0
 def segment_nuclei(
     image: NDArray[Any],
     *,
-    min_diameter: Pixels,
-    max_diameter: Pixels | None = None,
+    min_diameter: Annotated[Pixels, Gt(0)],
+    max_diameter: Annotated[Pixels, Above("min_diameter")] | None = None,
     smoothing: Pixels | None = None,
-    background_radius: Pixels | None = None,
+    background_radius: Annotated[Pixels, Gt(0)] | None = None,
     threshold: Literal["li", "otsu"] | float = "li",
-    boundary: Fraction = 0.5,
+    boundary: Annotated[Fraction, Lt(1)] = 0.5,
     declump: Literal["shape", "intensity", "none"] = "shape",
-    min_distance: Pixels | None = None,
-    neck: Fraction = 0.95,
+    min_distance: Annotated[Pixels, Gt(0)] | None = None,
+    neck: Annotated[Fraction, Gt(0)] = 0.95,
     discard_border: bool = False,
 ) -> NDArray[np.int32]:
     """Segment nuclei. On many plates only the diameter need be given.
@@ -82,8 +84,7 @@ def segment_nuclei(
     """
     from scipy import ndimage
 
-    _check(image, min_diameter, max_diameter, smoothing, background_radius, threshold, boundary, declump,
-           min_distance, neck)  # fmt: skip
+    require_plane("segment_nuclei", image)
     scale = smoothing if smoothing is not None else min_diameter / 10
     distance = min_distance if min_distance is not None else 0.75 * min_diameter
     values = image.astype(np.float32)
@@ -108,30 +109,6 @@ def segment_nuclei(
             field = ndimage.gaussian_filter(depth, min_diameter / 10)
         labels = split_clumps(field, foreground, distance, neck)
     return _select(labels, min_diameter, max_diameter, discard_border)
-
-
-def _check(
-    image: NDArray[Any], min_diameter: float, max_diameter: float | None, smoothing: float | None,
-    background_radius: float | None, threshold: str | float, boundary: float, declump: str,
-    min_distance: float | None, neck: float,
-) -> None:  # fmt: skip
-    require_plane("segment_nuclei", image)
-    require_positive(min_diameter=min_diameter, max_diameter=max_diameter, background_radius=background_radius,
-                     min_distance=min_distance)  # fmt: skip
-    problems = [
-        text
-        for wrong, text in (
-            (max_diameter is not None and max_diameter <= min_diameter, "max_diameter must exceed min_diameter"),
-            (smoothing is not None and smoothing < 0, "smoothing must not be negative"),
-            (isinstance(threshold, str) and threshold not in ("li", "otsu"), "threshold must be li, otsu or a number"),
-            (not 0 <= boundary < 1, "boundary must be from 0 to below 1"),
-            (declump not in ("shape", "intensity", "none"), "declump must be shape, intensity or none"),
-            (not 0 < neck <= 1, "neck must be above 0 and at most 1"),
-        )
-        if wrong
-    ]
-    if problems:
-        raise ValueError("; ".join(problems))
 
 
 def _threshold(values: NDArray[Any], height: NDArray[Any], threshold: str | float, scale: float) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Gt, Lt
 from numpy.typing import NDArray
 
 from hcs_lib.core.declare import image_function
+from hcs_lib.core.units import Fraction
 
 _STRIP = 256
 """Rows of a mosaic that are blended at a time."""
@@ -25,10 +27,10 @@ _SPARSEST = 100
 def stage_tile_positions(
     tiles: NDArray[Any],
     stage_positions: Sequence[Sequence[float]] | None = None,
-    pixel_size_um: float | None = None,
+    pixel_size_um: Annotated[float, Gt(0)] | None = None,
     grid_dimensions: Sequence[int] | None = None,
     *,
-    overlap: float | None = None,
+    overlap: Annotated[Fraction, Lt(1)] | None = None,
     order: Literal["rows", "columns", "snake"] = "rows",
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Tell where tiles lie, from the microscope's stage or, where `overlap` is given, from their grid.
@@ -172,8 +174,6 @@ def _on_grid(shape: tuple[int, ...], grid: Sequence[int] | None, overlap: float,
     rows, columns = grid
     if rows * columns != shape[0]:
         raise ValueError(f"a grid of {rows} × {columns} is not one of {shape[0]} tiles")
-    if not 0 <= overlap < 1:
-        raise ValueError(f"overlap is a part of a tile, from 0 to below 1, not {overlap:g}")
     number = np.arange(shape[0])
     row, column = (number % rows, number // rows) if order == "columns" else divmod(number, columns)
     if order == "snake":

@@ -177,5 +177,5 @@ def test_files_that_cannot_be_taken(analysis: SimpleNamespace, written: str, mes
 
 def test_a_file_where_a_number_is_wanted(analysis: SimpleNamespace) -> None:
     text = PIPELINE.replace("hcs.classify_pixels", "hcs.segment_nuclei").replace("model:", "min_diameter:")
-    with pytest.raises(UserError, match="'min_diameter' should be a length, in pixels or with a unit, found a file"):
+    with pytest.raises(UserError, match=r"'min_diameter' should be a length above 0, .*, found a file"):
         analysis.compile(text.replace(", target: cell", ""))

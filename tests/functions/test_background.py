@@ -41,7 +41,7 @@ def test_flat_plane_becomes_zero():
     [
         (np.zeros((2, 3, 4)), 5, r"plane \(y, x\)"),
         (np.full((9, 9), np.nan), 5, "NaN"),
-        (np.zeros((9, 9)), 0, "radius = 0"),
+        (np.zeros((9, 9)), 0, "'radius' should be a length above 0, found 0"),
     ],
 )
 def test_refuses(image, radius, message):

@@ -101,8 +101,8 @@ def test_cells_scale_free():
     [
         ({"nuclei": np.zeros((9, 8), int)}, "do not lie on"),
         ({"nuclei": np.zeros((9, 9))}, "integers"),
-        ({"regularisation": 0}, "regularisation = 0"),
-        ({"threshold": "huang"}, "li, otsu"),
+        ({"regularisation": 0}, "'regularisation' should be a number above 0, found 0"),
+        ({"threshold": "huang"}, "li, otsu or a number"),
         ({"smoothing": -1}, "smoothing"),
     ],
 )

@@ -118,11 +118,11 @@ def test_number_as_threshold(discs):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"min_diameter": 0}, "min_diameter = 0"),
-        ({"max_diameter": 5}, "max_diameter must exceed"),
+        ({"min_diameter": 0}, "'min_diameter' should be a length above 0, found 0"),
+        ({"max_diameter": 5}, "'max_diameter' should be above 'min_diameter', which is 8, found 5"),
         ({"threshold": "triangle"}, "li, otsu or a number"),
         ({"boundary": 1}, "boundary"),
-        ({"declump": "size", "neck": 0}, "declump.*; neck"),
+        ({"declump": "size", "neck": 0}, "declump.* found .size.. .neck"),
         ({"smoothing": -1}, "smoothing"),
         ({"image": np.zeros((3, 30, 30))}, r"plane \(y, x\)"),
         ({"image": np.full((30, 30), np.inf)}, "infinity"),

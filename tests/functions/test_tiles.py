@@ -64,7 +64,7 @@ def test_the_stage_is_not_looked_at_where_an_overlap_is_given():
         ({"stage_positions": [(0, 0)] * 5, "pixel_size_um": 1.0}, "of each of 6 tiles, found 5"),
         ({"overlap": 0.1}, "the grid of the tiles is not known"),
         ({"overlap": 0.1, "grid_dimensions": (2, 2)}, "a grid of 2 × 2 is not one of 6 tiles"),
-        ({"overlap": 1.0, "grid_dimensions": (2, 3)}, "from 0 to below 1, not 1"),
+        ({"overlap": 1.0, "grid_dimensions": (2, 3)}, "from 0 to below 1, found 1"),
     ],
 )
 def test_what_is_not_known_is_not_guessed(where, message):
