@@ -37,6 +37,7 @@ bench: $(call installed,dev)  ## what a run costs: benchmarks/
 	$(BIN)/python benchmarks/compile.py
 	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/estimates.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/reruns.py
 	$(BIN)/python benchmarks/dag.py

@@ -8,10 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from hcs_lib.compiler.resources import resources_of
 from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.contexts.lazy import LazyFile
 from hcs_lib.contexts.plans import FunctionCall, StepPlan, ZarrStore
-from hcs_lib.contexts.resources import resources_of
 from hcs_lib.core.domains import AXES, Domain
 from hcs_lib.core.frozen import thaw
 
@@ -99,7 +99,8 @@ def _needs(context: FrozenContext) -> Iterator[str]:
     """Yield what a job needs, and what it reads and writes."""
     needs = resources_of(context)
     gpus = max((plan.gpu for plan in context.step_plans.values()), default=0)
-    yield f"Needs about {needs.memory_mb} MB of memory{f', {gpus} GPU' if gpus else ''}, {context.threads} thread(s)"
+    gpu = f", {gpus} GPU with about {needs.gpu_mb} MB" if gpus else ""
+    yield f"Needs about {needs.memory_mb} MB of memory{gpu}, {context.threads} thread(s)"
     yield f"Reads {_size(needs.read)} of pixels; writes {_size(needs.written)} before they are compressed"
     for value in context.takes:
         yield f"Takes {value.name or 'the images'} of step {value.step_name} from stage {value.stage}"

@@ -105,7 +105,7 @@ def draft_plate(
     if problems:
         raise UserError(problems)
     parts = divide_into_stages(drafts, gated=settings.qc_gate is not None)
-    return plan_plate(plate, settings, index, pipeline, parts), parts
+    return plan_plate(plate, settings, index, pipeline, parts, execution_settings(settings)), parts
 
 
 def execution_settings(settings: Settings) -> ExecutionSettings:

@@ -46,17 +46,23 @@ class DraftPassed:
     name: str | None
     domain: Domain
     store: DraftStore | None
+    dtype: str | None
+
+    def axis_of(self, axis_id: str) -> str:
+        """Return whose it is that goes to a well: its own, or the plate's."""
+        return PLATE if self.stage.scope == "plate" else axis_id
 
     def for_well(self, plate: str, axis_id: str) -> Passed:
         """Say whose it is."""
         return Passed(
             stage=self.stage.name,
-            axis_id=PLATE if self.stage.scope == "plate" else axis_id,
+            axis_id=self.axis_of(axis_id),
             step_index=self.step_index,
             step_name=self.step_name,
             name=self.name,
             domain=self.domain,
             store=self.store.for_well(plate, axis_id) if self.store else None,
+            dtype=self.dtype,
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from hcs_lib.compiler.images import ImageType, Shapes
+from hcs_lib.compiler.images import LABEL_DTYPE, ImageType, Shapes
 from hcs_lib.compiler.metadata import PerWell
 from hcs_lib.compiler.overrides import ResolvedCall, ResolvedStep
 from hcs_lib.contexts.plans import (
@@ -166,6 +166,12 @@ class DraftStep:
     def domain_of(self, name: str | None) -> Domain:
         """Return where its images stand (None), or its values of a name."""
         return self.output_domain if name is None or name == self.name_of_images else self.call_domain
+
+    def dtype_of(self, name: str | None) -> str | None:
+        """Return the dtype of its images (None) or labels, where it is known; None for other values of a name."""
+        if name is not None and name == self.source.model.outputs.get("labels"):
+            return LABEL_DTYPE
+        return self.dtype if name is None or name == self.name_of_images else None
 
     @property
     def stack(self) -> Axis | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from hcs_lib.compiler.batches import batch_wells
-from hcs_lib.compiler.draft import DraftContext, DraftStage
+from hcs_lib.compiler.draft import DraftContext, DraftStage, ExecutionSettings
+from hcs_lib.compiler.resources import Resources, resources_of
 from hcs_lib.compiler.tables import object_table, site_table
 from hcs_lib.contexts.context import PLATE
 from hcs_lib.contexts.manifests import Gate, ObjectTable, PlatePlan, SiteTable, Stage
-from hcs_lib.contexts.resources import memory_mb
 from hcs_lib.pipeline.loading import LoadedPipeline
 from hcs_lib.pipeline.settings import PlateSettings, Settings
 from hcs_lib.plates.index import PlateIndex
@@ -21,8 +23,9 @@ def plan_plate(
     index: PlateIndex,
     pipeline: LoadedPipeline,
     parts: Sequence[DraftContext],
+    execution: ExecutionSettings,
 ) -> PlatePlan:
-    """Say what of a plate is executed; `parts` are its drafts, stage by stage."""
+    """Say what of a plate is executed; `parts` are its drafts, stage by stage, which are frozen with `execution`."""
     stages = list(dict.fromkeys(part.stage for part in parts if part.stage))
     plans = [plan for part in parts for plan in part.step_plans.values()]
     labels = [plan.source.model.outputs["labels"] for plan in plans if plan.output == "labels"]
@@ -36,7 +39,7 @@ def plan_plate(
         wells=tuple(well for well in index.wells if well in concerned),
         other_wells=tuple(well for well in index.wells if well not in concerned),
         stages=tuple(
-            _stage(stage, [part for part in parts if part.stage is stage], settings, index, pipeline)
+            _stage(stage, [part for part in parts if part.stage is stage], settings, index, pipeline, execution)
             for stage in stages
         ),
         labels=tuple(dict.fromkeys(labels)),
@@ -59,14 +62,17 @@ def _stage(
     settings: Settings,
     index: PlateIndex,
     pipeline: LoadedPipeline,
+    execution: ExecutionSettings,
 ) -> Stage:
+    needs = [_needs(part, execution) for part in parts]
     return Stage(
         name=stage.name,
         scope=stage.scope,
         gpu=stage.gpu,
         steps=tuple(pipeline.model.steps[number].name for number in stage.steps),
         batches=_batches(stage, {well for part in parts for well in part.wells}, settings, index),
-        mem_mb=max(_memory_mb(part) for part in parts),
+        mem_mb=max(need.memory_mb for need in needs),
+        gpu_mb=max(need.gpu_mb for need in needs),
     )
 
 
@@ -113,9 +119,10 @@ def _merged(tables: Iterable[ObjectTable | None]) -> ObjectTable | None:
     )
 
 
-def _memory_mb(part: DraftContext) -> int:
-    """Estimate the memory of a job, from the plans of its first well."""
-    index, first = part.plate.index, part.wells[0]
-    plans = {number: plan.for_well(number, index.plate, first) for number, plan in part.step_plans.items()}
-    raw_store = part.raw_store.for_well(index.plate, first) if part.raw_store else None
-    return memory_mb(plans, index.shape, index.dtype, raw_store)
+def _needs(part: DraftContext, execution: ExecutionSettings) -> Resources:
+    """Estimate what a job needs, from the context of the well with the largest images."""
+    stores = [plan.zarr_store for plan in part.step_plans.values() if plan.zarr_store and plan.zarr_store.shapes]
+    largest = max(part.wells, key=lambda well: sum(math.prod((store.shapes or {})[well]) for store in stores))
+    before = {(passed.stage.name, passed.axis_of(largest)): "" for passed in part.takes}
+    (context,) = dataclasses.replace(part, wells=(largest,)).freeze(execution, before)
+    return resources_of(context)

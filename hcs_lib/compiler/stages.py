@@ -114,6 +114,7 @@ def _passed(
             name=name,
             domain=plans[producer].domain_of(name),
             store=plans[producer].zarr_store if _is_written(plans[producer], name) else None,
+            dtype=plans[producer].dtype_of(name),
         )
         for producer, name in sorted(wanted, key=lambda source: (source[0], source[1] or ""))
     )

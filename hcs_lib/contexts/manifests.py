@@ -54,7 +54,8 @@ class Manifest(Frozen):
 class Stage(Frozen):
     """Consecutive steps that run in one process. `gpu` is the number of GPUs that a job of it needs.
 
-    In the plate's scope, its one batch has `plate` for a well.
+    In the plate's scope, its one batch has `plate` for a well. `mem_mb` is its estimated memory, `gpu_mb` that on a GPU
+    (0 where it needs none).
     """
 
     name: str
@@ -63,6 +64,7 @@ class Stage(Frozen):
     steps: tuple[str, ...]
     batches: FrozenDict
     mem_mb: int
+    gpu_mb: int = 0
 
 
 class ObjectTable(Frozen):

@@ -138,6 +138,8 @@ class Passed(Frozen):
         Where values stand: planes, or calls.
     store
         Where images or labels are written anyhow; None: in the temporary store.
+    dtype
+        Of images or labels; None for other values, and where it is not known.
     """
 
     stage: str
@@ -147,6 +149,7 @@ class Passed(Frozen):
     name: str | None
     domain: DomainField
     store: ZarrStore | None
+    dtype: str | None = None
 
 
 class StepPlan(Frozen):

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hcs_lib.contexts.context import FrozenContext
-from hcs_lib.contexts.plans import StepPlan, ZarrStore
-from hcs_lib.core.domains import Coordinates, Domain, Site
+from hcs_lib.contexts.plans import ZarrStore
+from hcs_lib.contexts.values import Value, Wiring, stored_images
+from hcs_lib.core.domains import Domain, Site
 from hcs_lib.core.errors import DataError
 from hcs_lib.execution.outputs import Staging
-from hcs_lib.execution.values import Value, Wiring, calls_of
 from hcs_lib.storage.images import Pyramid
 from hcs_lib.storage.spec import ArraySpec
 
@@ -39,19 +39,12 @@ class Images:
 
     def __init__(self, context: FrozenContext, wiring: Wiring) -> None:
         self._places: dict[Value, list[tuple[_Image, tuple[int, ...]]]] = {}
-        if context.raw_store is not None:
-            for site in sorted({ref.site for ref in context.planes}, key=str):
-                self._expect(context.raw_store, "", context.raw_store.domain.replace(site=(site,)), wiring, None)
-        for plan in context.step_plans.values():
-            if plan.zarr_store is not None:
-                domain = _domain(plan, plan.zarr_store)
-                for field in domain.site:
-                    self._expect(plan.zarr_store, plan.step_name, domain.replace(site=(field,)), wiring, plan)
-
-    @property
-    def raw(self) -> frozenset[Value]:
-        """The raw planes that are written."""
-        return frozenset(value for value in self._places if value.step is None)
+        for stored in stored_images(context, wiring):
+            step = "" if stored.plan is None else stored.plan.step_name
+            positions = list(_positions(stored.store.array, stored.domain, step))
+            image = _Image(stored.store, stored.site, step, len(positions))
+            for value, position in zip(stored.values, positions, strict=True):
+                self._places.setdefault(value, []).append((image, position))
 
     def put(self, value: Value, plane: Any, staging: Staging) -> None:
         """Put a plane (y, x) wherever it belongs; write what is complete then.
@@ -76,17 +69,6 @@ class Images:
         for places in self._places.values():
             places[:] = [(image, position) for image, position in places if image.site != site]
 
-    def _expect(self, store: ZarrStore, step: str, domain: Domain, wiring: Wiring, plan: StepPlan | None) -> None:
-        positions = list(_positions(store.array, domain, step))
-        image = _Image(store, domain.site[0], step, len(positions))
-        for at, position in positions:
-            if plan is None or _writes_images(plan, store):
-                value = wiring.image(None if plan is None else plan.step_index, at)
-            else:
-                assert store.label is not None
-                value = wiring.named(plan.step_index, store.label, at)
-            self._places.setdefault(value, []).append((image, position))
-
 
 def _put(image: _Image, position: tuple[int, ...], plane: Array, staging: Staging) -> None:
     if image.pixels is None:
@@ -98,17 +80,7 @@ def _put(image: _Image, position: tuple[int, ...], plane: Array, staging: Stagin
         staging.write_site(image.store, image.site, pixels)
 
 
-def _writes_images(plan: StepPlan, store: ZarrStore) -> bool:
-    """Tell whether it is the step's own images (or labels) that are written, and not a special output."""
-    return store.label is None or (plan.special_outputs.get("labels") == store.label and plan.returns == "labels")
-
-
-def _domain(plan: StepPlan, store: ZarrStore) -> Domain:
-    domain: Domain = plan.output_domain if _writes_images(plan, store) else calls_of(plan)
-    return domain
-
-
-def _positions(spec: ArraySpec, domain: Domain, step: str) -> Iterator[tuple[Coordinates, tuple[int, ...]]]:
+def _positions(spec: ArraySpec, domain: Domain, step: str) -> Iterator[tuple[int, ...]]:
     sizes = {axis: len(domain.values(name)) for axis, name in _NAMES.items()}
     planned = dict(zip(spec.axes, spec.shape, strict=True))
     if any(sizes[axis] != planned.get(axis, 1) for axis in sizes):
@@ -117,7 +89,7 @@ def _positions(spec: ArraySpec, domain: Domain, step: str) -> Iterator[tuple[Coo
     axes = [_NAMES[axis] for axis in spec.axes[:-2]]
     number = {axis: {value: place for place, value in enumerate(domain.values(axis))} for axis in axes}
     for at in domain:
-        yield at, tuple(number[axis][getattr(at, axis)] for axis in axes)
+        yield tuple(number[axis][getattr(at, axis)] for axis in axes)
 
 
 def _of_step(error: DataError, step: str, site: Site | None) -> DataError:

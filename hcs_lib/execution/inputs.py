@@ -6,9 +6,9 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from hcs_lib.arrays.memory import copy_of, is_array, memory_type_of
+from hcs_lib.contexts.values import Value
 from hcs_lib.core.errors import DataError
 from hcs_lib.execution.memory import give_back_for
-from hcs_lib.execution.values import Value
 
 if TYPE_CHECKING:
     import numpy as np

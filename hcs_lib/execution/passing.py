@@ -8,8 +8,8 @@ from typing import Any
 
 from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.contexts.plans import Passed
+from hcs_lib.contexts.values import Value
 from hcs_lib.core.domains import Coordinates, Domain, Site, key_of
-from hcs_lib.execution.values import Value
 from hcs_lib.storage.work import read_left_out, read_value, value_path, work_path
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hcs_lib.contexts.context import FrozenContext
-from hcs_lib.execution.order import Task
+from hcs_lib.contexts.order import Task
+from hcs_lib.contexts.values import Value
 from hcs_lib.execution.passing import Taken
 from hcs_lib.execution.planes import Plane, Planes
-from hcs_lib.execution.values import Value
 
 Group = tuple[Value, ...]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hcs_lib.contexts.plans import Chain, FunctionCall, LinkedInput, StepPlan
+from hcs_lib.contexts.values import Value, Wiring, keeps_stack, name_of_images, planes_given
 from hcs_lib.core.declare import ProcessingContract
 from hcs_lib.core.domains import Coordinates, Site
 from hcs_lib.core.errors import DataError, MachineError
 from hcs_lib.execution.arguments import plain_arguments
 from hcs_lib.execution.inputs import Inputs
 from hcs_lib.execution.patterns import prepare_patterns_and_functions
-from hcs_lib.execution.values import Value, Wiring, keeps_stack, name_of_images, planes_given
 from hcs_lib.registry.entry import refused_dtype
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from pathlib import Path, PurePosixPath
 from hcs_lib.contexts.context import PLATE, FrozenContext
 from hcs_lib.contexts.lazy import LazyFile
 from hcs_lib.contexts.plans import Chain, RawStore, StepPlan, ZarrStore
+from hcs_lib.contexts.values import named_domain
 from hcs_lib.core.addresses import canonical_well
 from hcs_lib.core.domains import AXES, Coordinates, Domain
 from hcs_lib.core.errors import Problem, UserError
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.outputs import MERGED, stores
-from hcs_lib.execution.values import named_domain
 from hcs_lib.storage.colours import is_colour
 from hcs_lib.storage.metadata import well_path
 from hcs_lib.storage.planning import is_planned

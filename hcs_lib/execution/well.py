@@ -10,18 +10,18 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.order import Task, tasks_of
 from hcs_lib.contexts.plans import Passed, StepPlan
 from hcs_lib.contexts.receipts import SiteRecord
+from hcs_lib.contexts.values import Value, Wiring, calls_of, raw_written
 from hcs_lib.core.domains import Coordinates, Site
 from hcs_lib.core.errors import DataError
 from hcs_lib.execution.images import Images
-from hcs_lib.execution.order import Task, tasks_of
 from hcs_lib.execution.outputs import Staging
 from hcs_lib.execution.passing import left_out_before, passed_on
 from hcs_lib.execution.planes import left_out
 from hcs_lib.execution.reading import Reading
 from hcs_lib.execution.steps import Steps
-from hcs_lib.execution.values import Value, Wiring, calls_of
 
 if TYPE_CHECKING:
     from hcs_lib.registry.service import BoundFunction
@@ -56,7 +56,7 @@ class WellRun:
         self._results = results
         self._wiring = Wiring(self._plans, context.takes)
         self._images = Images(context, self._wiring)
-        self._tasks = tasks_of(context, self._wiring, self._images.raw)
+        self._tasks = tasks_of(context, self._wiring, raw_written(context, self._wiring))
         self.reading = Reading(context, raw, results, self._tasks, reader)
         self._passes = self._what_passes()
         self._tables = self._table_values()

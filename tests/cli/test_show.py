@@ -98,5 +98,5 @@ def test_a_stage_that_takes_from_others(results: Path) -> None:
                  "demo.zarr: image, cyx 1 × 64 × 150 uint16",
                  "labels/nuclei, yx 64 × 150 int32",
                  "hcs.classify_pixels(model=model.json (", "Takes the images of step even from stage s02-cpu",
-                 "Needs about 30"):  # fmt: skip
+                 " MB of memory, 1 thread(s)"):  # fmt: skip
         assert said in text, text

@@ -273,10 +273,11 @@ def test_the_command(analysis: Path) -> None:
     assert "3 wells compiled" in run("--plate", "demo").output
     context = analysis / "results" / "demo" / "contexts" / "s01-cpu" / "B02.json"
     shown = CliRunner().invoke(show, [str(context)]).output
+    (stage,) = PlatePlan.load(analysis / "results/demo/plan.json").stages
     for said in ("demo B02, stage s01-cpu", "hcs.segment_nuclei(min_diameter=8)",
                  "raw, 2 of channel stacked, for 2 of site", "labels: nuclei, cytoplasm",
                  "tables/wells/B02/objects.parquet", FrozenContext.load(context).digest,
-                 "TimePoint_1/B02_s1_w1_z1.tif", "Needs about 301 MB of memory, 1 thread(s)",
+                 "TimePoint_1/B02_s1_w1_z1.tif", f"Needs about {stage.mem_mb} MB of memory, 1 thread(s)",
                  "Reads 41 kB of pixels; writes 123 kB before they are compressed", "Versions: hcs."):  # fmt: skip
         assert said in shown
 

@@ -24,7 +24,7 @@ def compiled(fake: SimpleNamespace, text: str, folder: Path, **settings: object)
         raise UserError(problems)
     made = fake.settings(**settings)
     parts = divide_into_stages(drafts, gated=made.qc_gate is not None)
-    plan = plan_plate(made.plates[0], made, fake.index(), parse_pipeline(text, "pipeline.yaml"), parts)
+    plan = plan_plate(made.plates[0], made, fake.index(), parse_pipeline(text, "pipeline.yaml"), parts, fake.execution)
     write_plate_plan(folder, plan, parts, fake.execution)
     return PlatePlan.load(folder / "plan.json")
 
@@ -42,6 +42,19 @@ def test_a_table_of_sites_stands_beside_that_of_objects(fake: SimpleNamespace, t
     assert plan.qc_flags == QcFlags().model_dump()
     (stage,) = plan.stages
     assert (stage.name, stage.steps) == ("s01-cpu", ("nuclei", "measure", "quality"))
+
+
+def test_the_plan_tells_the_memory_of_a_gpu(fake: SimpleNamespace, tmp_path: Path) -> None:
+    text = (
+        "name: demo\nsteps:\n  - {name: a, channels: [DNA], func: fake.cuda}\n"
+        "  - {name: b, func: fake.shapes, outputs: {table: t}}\n"
+    )
+    plan = compiled(fake, text, tmp_path / "demo", device="gpu", gpus=1)
+    assert [(stage.name, stage.gpu, stage.gpu_mb > 500) for stage in plan.stages] == [
+        ("s01-gpu", 1, True), ("s02-cpu", 0, False),
+    ]  # fmt: skip
+    contexts = [(tmp_path / "demo/contexts" / stage.name / "B02.json").read_text() for stage in plan.stages]
+    assert not any("gpu_mb" in text or "mem_mb" in text for text in contexts)
 
 
 def test_without_a_table_of_sites_nothing_changes(fake: SimpleNamespace, tmp_path: Path) -> None:

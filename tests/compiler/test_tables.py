@@ -18,8 +18,9 @@ def plan_of(fake: SimpleNamespace, text: str, **facts: Any) -> PlatePlan:
     assert problems == []
     settings = fake.settings(**facts)
     return plan_plate(
-        settings.plates[0], settings, fake.index(), drafts[0].pipeline, divide_into_stages(drafts, gated=False)
-    )
+        settings.plates[0], settings, fake.index(), drafts[0].pipeline, divide_into_stages(drafts, gated=False),
+        fake.execution,
+    )  # fmt: skip
 
 
 def test_columns_are_known_before_anything_runs(fake: SimpleNamespace) -> None:
@@ -46,7 +47,8 @@ def test_the_plan_of_a_plate(fake: SimpleNamespace) -> None:
     (stage,) = plan.stages
     assert (stage.name, stage.gpu, stage.steps) == ("s01-cpu", 0, ("nuclei", "measure"))
     assert stage.batches == {"b001": ("B02", "B03", "C02")}
-    assert 300 < stage.mem_mb < 400
+    assert 90 < stage.mem_mb < 110
+    assert stage.gpu_mb == 0
 
 
 def test_a_stage_with_a_gpu(fake: SimpleNamespace) -> None:

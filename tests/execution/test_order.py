@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.order import Task, tasks_of
 from hcs_lib.contexts.plans import StepPlan
+from hcs_lib.contexts.values import Value, Wiring, calls_of
 from hcs_lib.core.domains import Coordinates, Domain
-from hcs_lib.execution.order import Task, tasks_of
-from hcs_lib.execution.values import Value, Wiring, calls_of
 
 DOMAIN = Domain((1, 2), ("DNA", "GFP"), (1, 2, 3), (1,))
 

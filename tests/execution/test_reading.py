@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import tifffile
 
+from hcs_lib.contexts.order import Task
 from hcs_lib.contexts.receipts import Receipt
+from hcs_lib.contexts.values import Value
 from hcs_lib.core.domains import Coordinates
 from hcs_lib.core.errors import DataError
 from hcs_lib.execution import job as jobs
 from hcs_lib.execution import planes
 from hcs_lib.execution.execute import execute_manifest
-from hcs_lib.execution.order import Task
 from hcs_lib.execution.reading import Reading
-from hcs_lib.execution.values import Value
 
 
 class Here(Executor):

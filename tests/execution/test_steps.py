@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from hcs_lib.contexts.plans import FunctionPattern, LinkedInput, StepPlan
+from hcs_lib.contexts.values import Value, Wiring, calls_of
 from hcs_lib.core.domains import Coordinates, Domain
 from hcs_lib.core.errors import DataError, MachineError
 from hcs_lib.execution.patterns import prepare_patterns_and_functions
 from hcs_lib.execution.steps import Steps
-from hcs_lib.execution.values import Value, Wiring, calls_of
 from hcs_lib.registry.execute import ContractExecution
 
 DOMAIN = Domain((1, 2), ("DNA", "GFP"), (1, 2, 3), (1,))

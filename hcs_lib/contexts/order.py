@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.contexts.plans import StepPlan
+from hcs_lib.contexts.values import Value, Wiring, calls_of
 from hcs_lib.core.domains import AXES, Coordinates
-from hcs_lib.execution.values import Value, Wiring, calls_of
 
 Call = tuple[int | None, Coordinates]
 """A step (None: no step, a raw plane is only read) and where it is called."""

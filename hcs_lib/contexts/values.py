@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hcs_lib.contexts.plans import LinkedInput, Passed, StepPlan
-from hcs_lib.core.domains import Coordinates, Domain, key_of
+from hcs_lib.contexts.context import FrozenContext
+from hcs_lib.contexts.plans import LinkedInput, Passed, StepPlan, ZarrStore
+from hcs_lib.core.domains import Coordinates, Domain, Site, key_of
 
 
 class Value(NamedTuple):
@@ -117,6 +118,47 @@ def planes_given(plan: StepPlan, at: Coordinates) -> list[Coordinates]:
 def keeps_stack(plan: StepPlan) -> bool:
     """Tell whether the axis that a step stacks is still there in what it gives."""
     return plan.stack is not None and plan.output_domain.values(plan.stack) != (None,)
+
+
+class StoredImage(NamedTuple):
+    """The image or label image of one site (None: of all sites merged) that is written to the plate's store.
+
+    `plan` is the step that gives it; None: the raw image. `values` are its planes, in the order of `domain`.
+    """
+
+    store: ZarrStore
+    plan: StepPlan | None
+    site: Site | None
+    domain: Domain
+    values: tuple[Value, ...]
+
+
+def stored_images(context: FrozenContext, wiring: Wiring) -> Iterator[StoredImage]:
+    """Yield the images that a well writes: the raw ones first, then those of the steps."""
+    raw = context.raw_store
+    for site in sorted({ref.site for ref in context.planes}, key=str) if raw is not None else ():
+        assert raw is not None
+        domain = raw.domain.replace(site=(site,))
+        yield StoredImage(raw, None, site, domain, tuple(wiring.image(None, at) for at in domain))
+    for plan in context.step_plans.values():
+        store = plan.zarr_store
+        if store is None:
+            continue
+        # A label image is the step's own result, or a special output of it.
+        own = store.label is None or (plan.special_outputs.get("labels") == store.label and plan.returns == "labels")
+        whole = plan.output_domain if own else calls_of(plan)
+        for field in whole.site:
+            domain = whole.replace(site=(field,))
+            values = tuple(
+                wiring.image(plan.step_index, at) if own else wiring.named(plan.step_index, str(store.label), at)
+                for at in domain
+            )
+            yield StoredImage(store, plan, domain.site[0], domain, values)
+
+
+def raw_written(context: FrozenContext, wiring: Wiring) -> frozenset[Value]:
+    """Return the raw planes that are written, whether a step reads them or not."""
+    return frozenset(value for image in stored_images(context, wiring) if image.plan is None for value in image.values)
 
 
 def _along(plan: StepPlan, at: Coordinates) -> list[Coordinates]:
