@@ -13,16 +13,13 @@ from hcs_lib.contexts.plans import FunctionCall
 _DEFAULT = 32.0
 """Bytes for each pixel, of functions that were not measured: three of four that were need no more."""
 
-_ON_DEVICE = 12.0
-"""The same of torch and pyclesperanto, which work in float32: three images of it."""
-
 _INTERPRETER_MB = 70
 """Of a process that reads planes, and writes images (`benchmarks/estimates.py`, as those below)."""
 
 _TABLES_MB = 25
 """More of one that writes tables."""
 
-_LIBRARIES_MB = {"scipy": 15, "skimage": 35, "torch": 250, "pyclesperanto": 200}
+_LIBRARIES_MB = {"scipy": 15, "skimage": 35, "torch": 260, "pyclesperanto": 240}
 """More of one that has imported a library."""
 
 
@@ -35,11 +32,9 @@ def working_bytes(call: FunctionCall, *, volume: bool, narrow: bool) -> float:
     name = (call.twin_of or call.call).removeprefix("cupyx.").removeprefix("cucim.")
     planes, volumes = _measured().get(name, ((), ()))
     measured = (volumes or planes) if volume else (planes or volumes)
-    if measured:
-        return measured[0] if narrow else max(measured)
-    if call.memory_type in ("torch", "pyclesperanto"):
-        return _ON_DEVICE
-    return _DEFAULT
+    if not measured:
+        return _DEFAULT
+    return measured[0] if narrow else max(measured)
 
 
 def base_mb(context: FrozenContext) -> int:

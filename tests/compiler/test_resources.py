@@ -156,7 +156,6 @@ def test_what_functions_work_with(fake: SimpleNamespace) -> None:
     cucim = call_of(fake, call="cucim.skimage.filters.sobel", twin_of="skimage.filters.sobel")
     assert working_bytes(cucim, volume=True, narrow=False) > 0
     assert working_bytes(call_of(fake, call="mine.unheard"), volume=True, narrow=True) == 32
-    assert working_bytes(call_of(fake, call="torch.sqrt", memory_type="torch"), volume=True, narrow=True) == 12
 
 
 def test_estimates_are_no_part_of_contexts() -> None:
