@@ -37,7 +37,7 @@ steps:
     channels: [DNA]
     func: {call: hcs.segment_nuclei, args: {min_diameter: 8 um}}
     outputs: {labels: nuclei}
-  - {name: ring, input: nuclei, func: {call: hcs.expand_ring, args: {inner: 0 px, outer: 5 um}}, outputs: {labels: ring}}
+  - {name: ring, input: nuclei, func: {call: hcs.expand_ring, args: {inner: 0, outer: 5 um}}, outputs: {labels: ring}}
   - name: cells
     input: whole
     channels: [AGP]
