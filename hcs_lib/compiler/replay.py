@@ -166,10 +166,10 @@ class Replay:
                 self._do(self._plans[task.step], task)
             self._free(task.last)
         # What was compressed is in pieces, which the heap keeps when they are freed; so do those of the thread which
-        # reads, and those of the threads which cut planes into chunks, compress them, or put them together.
-        chunked = max((image.plane for images in self._images.values() for image in images), default=0)
-        chunked = max([chunked, *(array.size for array in self._taken.values())])
-        apart = self._compressed.peak["host"] + 2 * self._raw.size + 2 * chunked
+        # reads, and those of the threads which cut planes into chunks, or put them together.
+        written = max((image.plane for images in self._images.values() for image in images), default=0)
+        taken = max((array.size for array in self._taken.values()), default=0)
+        apart = self._compressed.peak["host"] + 2 * (self._raw.size + written + taken)
         return {"host": _HEAP * (self.memory.peak["host"] + apart), "device": self.memory.peak["device"]}
 
     def _do(self, plan: StepPlan, task: Task) -> None:
