@@ -541,7 +541,7 @@ def test_the_engine_is_all_that_executes(bench: Any) -> None:
     others = {file for file in loaded if not any(PurePosixPath(file).is_relative_to(source) for source in SOURCES)}
     # Of descriptions and time stamps beside the pixels; of entries, which are looked up when compiling, or by people.
     beside = {"plates/listing.py", "plates/metadata.py", "plates/metaseries.py"}
-    assert others == beside | {"registry/cache.py", "registry/entry.py", "registry/search.py"}
+    assert others == beside | {"registry/cache.py", "registry/entry.py"}
 
 
 def test_contexts_compiled_here_give_the_same_bytes_from_another_path(bench: Any) -> None:
