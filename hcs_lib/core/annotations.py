@@ -19,6 +19,8 @@ from typing import Annotated, Any, TypeVar
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AllowInfNan, TypeAdapter, ValidationError
 
+__all__ = ["Above", "Expectation", "Ge", "Gt", "Le", "Lt", "expectation", "in_order", "keeping_to_annotations"]
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

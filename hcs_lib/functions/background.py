@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Gt
 from numpy.typing import NDArray
 
+from hcs_lib.core.annotations import Gt
 from hcs_lib.core.declare import image_function
 from hcs_lib.core.units import Pixels
 from hcs_lib.functions.checks import require_plane

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from annotated_types import Gt
 from numpy.typing import NDArray
 
-from hcs_lib.core.annotations import Above
+from hcs_lib.core.annotations import Above, Gt
 from hcs_lib.core.declare import image_function
 from hcs_lib.core.units import Pixels
 from hcs_lib.functions.background import estimate_background

@@ -6,10 +6,9 @@ import math
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from annotated_types import Gt, Lt
 from numpy.typing import NDArray
 
-from hcs_lib.core.annotations import Above
+from hcs_lib.core.annotations import Above, Gt, Lt
 from hcs_lib.core.declare import image_function
 from hcs_lib.core.units import Fraction, Pixels
 from hcs_lib.functions.background import estimate_background

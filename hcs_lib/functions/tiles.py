@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from annotated_types import Gt, Lt
 from numpy.typing import NDArray
 
+from hcs_lib.core.annotations import Gt, Lt
 from hcs_lib.core.declare import image_function
 from hcs_lib.core.units import Fraction
 

@@ -131,6 +131,10 @@ def _project(call: Call) -> str:
     return f"The stack was projected onto one plane by the {kept} of each pixel."
 
 
+def _identity(_: Call) -> str:
+    return "The image was taken as it was."
+
+
 def _subtract_background(call: Call) -> str:
     return (
         "The background, estimated by a grey-scale opening (half-width of the window "
@@ -197,6 +201,7 @@ DESCRIPTIONS: dict[str, Callable[[Call], str]] = {
     "hcs.classify_pixels": _classify_pixels,
     "hcs.estimate_flat_field": _estimate_flat_field,
     "hcs.expand_ring": _expand_ring,
+    "hcs.identity": _identity,
     "hcs.measure_image_quality": _measure_image_quality,
     "hcs.measure_objects": _measure_objects,
     "hcs.project": _project,
