@@ -52,9 +52,13 @@ def parse_xml(data: bytes) -> Element:
 
 
 def read_json_file(path: Path) -> Any:
-    """Read a JSON file; a VendorFileError says why not."""
+    """Read a JSON file; a VendorFileError says why not. Half a character (a lone surrogate) could not be written."""
+    data = _bytes(path)
     try:
-        return json.loads(_bytes(path))
+        value = json.loads(data)
+        if b"\\ud" in data.lower():
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except (ValueError, RecursionError) as error:
         raise VendorFileError(f"it is no sound JSON: {error}.") from None
 
