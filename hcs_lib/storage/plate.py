@@ -24,13 +24,16 @@ def plate_files(
         Name of the plate.
     wells
         Fields of each well by the well's name: `{"B02": ["1", "2"]}` for the groups `B/02/1` and `B/02/2`. A well
-        without a field (it failed, say) counts for the geometry of the plate only.
+        without a field (it failed, say) counts for the geometry of the plate only. Without any field there are no
+        files: the specification knows no plate without a well.
     version
         Of OME-Zarr.
     acquisitions
         Fields of each acquisition by its name, where there are several: `{"DNA": ["1a1", "2a1"], "GFP": ["1a2"]}`.
         They are called so in every well that has them.
     """
+    if not any(wells.values()):
+        return {}
     groups = {"": metadata.group_files(version, {"plate": metadata.plate(plate, wells, acquisitions)})}
     for well, fields in wells.items():
         if fields:
@@ -51,13 +54,13 @@ def write_plate(
 ) -> None:
     """Write the metadata of a plate, as `plate_files` returns them, into its folder; images follow later, by well.
 
-    Each file is replaced at once and only where it differs, so that a second call changes nothing. Metadata of
-    another version of OME-Zarr, which the store had before, are removed.
+    Each file is replaced at once and only where it differs, so that a second call changes nothing. Metadata that the
+    store had before, of another version of OME-Zarr or of a plate that has no field any more, are removed.
     """
     files = plate_files(plate, wells, version, acquisitions)
     for path, content in files.items():
         update_atomic(store / path, content)
-    for group in {(store / path).parent for path in files}:
+    for group in {store, *((store / path).parent for path in files)}:
         for name in metadata.NAMES:
             if (group / name).relative_to(store).as_posix() not in files:
                 (group / name).unlink(missing_ok=True)

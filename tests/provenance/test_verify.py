@@ -285,6 +285,19 @@ def test_a_failed_well_leaves_nothing_to_miss(rerun: Callable[..., Path]) -> Non
     assert verify(results) == []
 
 
+def test_where_every_well_failed_no_store_is_missed(rerun: Callable[..., Path]) -> None:
+    def empty_one_plane_of_each(folder: Path) -> None:
+        for well in ("B02", "B03", "B04"):
+            min(path for path in (folder / "demo/plate").rglob("*.tif*") if well in path.name).write_bytes(b"")
+
+    results = rerun(empty_one_plane_of_each)
+    assert not (results / "demo.zarr").exists()
+    assert verify(results) == []
+    (results / "demo.zarr").mkdir()
+    (results / "demo.zarr" / "zarr.json").write_text("{}")
+    assert found_in(results) == [("", "extra", "demo.zarr/zarr.json")]
+
+
 def test_the_command_prints_a_line_for_each_difference(results: Path) -> None:
     runner = CliRunner()
     clean = runner.invoke(cli, ["verify", str(results.parent)])

@@ -344,6 +344,15 @@ def test_files_are_those_of_the_version(plate: Plate) -> None:
     assert not (plate.store / "D").exists()
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_plate_without_a_field_is_none(tmp_path: Path, version: OmeZarr) -> None:
+    """The schemas want one well at least."""
+    write_plate(tmp_path, "p", {"A01": ["1"], "H12": []}, version)
+    shutil.rmtree(tmp_path / "A")
+    write_plate(tmp_path, "p", {"A01": [], "H12": []}, version)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_plate_changes_its_version(tmp_path: Path) -> None:
     wells = {"A01": ["1"], "H12": ["1"]}
     for version in ("0.5", "0.4", "0.5"):
