@@ -126,8 +126,9 @@ def _check_store(folder: Path, records: Records) -> Iterator[Difference]:
     if plan.store is None or records.held:  # until a plate is collected, its store is of the wells planned
         return
     store = folder / plan.store
+    failed = {receipt.well for receipt in records.receipts.values() if receipt.status == "failed"}
     images = [(receipt.well, output.path) for receipt in records.receipts.values() for output in receipt.outputs
-              if output.kind == "image"]  # fmt: skip
+              if output.kind == "image" and receipt.well not in failed]  # fmt: skip
     fields: dict[str, list[str]] = {well: [] for well in plan.imaged}
     for well, path in images:
         fields.setdefault(well, []).append(Path(path).name)

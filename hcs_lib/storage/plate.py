@@ -55,15 +55,15 @@ def write_plate(
     """Write the metadata of a plate, as `plate_files` returns them, into its folder; images follow later, by well.
 
     Each file is replaced at once and only where it differs, so that a second call changes nothing. Metadata that the
-    store had before, of another version of OME-Zarr or of a plate that has no field any more, are removed.
+    store had before, of another version of OME-Zarr or of wells that have no field any more, are removed.
     """
     files = plate_files(plate, wells, version, acquisitions)
     for path, content in files.items():
         update_atomic(store / path, content)
-    for group in {store, *((store / path).parent for path in files)}:
+    for group in {"", *(part for well in map(metadata.well_path, wells) for part in (well, well.split("/")[0]))}:
         for name in metadata.NAMES:
-            if (group / name).relative_to(store).as_posix() not in files:
-                (group / name).unlink(missing_ok=True)
+            if f"{group}/{name}".lstrip("/") not in files:
+                (store / group / name).unlink(missing_ok=True)
 
 
 def read_fields(store: Path, wells: Iterable[str]) -> dict[str, list[str]]:
