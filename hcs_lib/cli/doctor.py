@@ -19,6 +19,7 @@ _PURPOSE = {
     "": "the workflow on the CPU",
     "opencl": "pyclesperanto's functions",
     "torch": "torch's functions",
+    "kornia": "kornia's functions",
     "cuda12": "CuPy's and cuCIM's functions on NVIDIA GPUs (CUDA 12)",
     "cuda13": "CuPy's and cuCIM's functions on NVIDIA GPUs (CUDA 13)",
     "nd2": "plates of ND2 files (Nikon)",

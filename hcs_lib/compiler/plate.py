@@ -26,7 +26,6 @@ def name_channels(pipeline: LoadedPipeline, index: PlateIndex) -> tuple[dict[str
     by_id = {channel.id: channel for channel in index.channels}
     count = Counter(channel.name for channel in index.channels)
     by_name = {channel.name: channel for channel in index.channels if count[channel.name] == 1}
-    own = {channel.id: channel.name if count[channel.name] == 1 else channel.id for channel in index.channels}
     given: dict[str, str] = {}
     problems = []
     for name, wanted in pipeline.model.channels.items():
@@ -42,7 +41,7 @@ def name_channels(pipeline: LoadedPipeline, index: PlateIndex) -> tuple[dict[str
             )
         else:
             given[channel.id] = name
-    names = {channel.id: given.get(channel.id, own[channel.id]) for channel in index.channels}
+    names = {channel.id: given.get(channel.id, index.channel_names[channel.id]) for channel in index.channels}
     repeated = [name for name, times in Counter(names.values()).items() if times > 1]
     problems += [
         Problem(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import product
@@ -220,6 +221,12 @@ class PlateIndex(Frozen):
                 sites[well].update(self.sites if problem.site is None else (problem.site,))
                 ts[well].update(self.t if problem.t is None else (problem.t,))
         return {well: Extent(tuple(sorted(sites[well])), tuple(sorted(ts[well]))) for well in self.wells}
+
+    @cached_property
+    def channel_names(self) -> dict[str, str]:
+        """What the microscope calls each channel, by its id; the id itself where it calls others so too."""
+        count = Counter(channel.name for channel in self.channels)
+        return {channel.id: channel.name if count[channel.name] == 1 else channel.id for channel in self.channels}
 
     @cached_property
     def frames(self) -> Frames:

@@ -12,6 +12,9 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 _LARGEST = 2**30
 """Bytes of an index file. The largest that are known (a measurement of 384 wells) have a tenth."""
 
+_LONGEST_NAME, _LONGEST_PATH = 255, 2048
+"""Bytes of the name of a file, and characters of a path within a plate's folder: less than a system takes."""
+
 
 class VendorFileError(Exception):
     """Why an index file cannot be used. The message follows the name of the file."""
@@ -52,9 +55,13 @@ def parse_xml(data: bytes) -> Element:
 
 
 def read_json_file(path: Path) -> Any:
-    """Read a JSON file; a VendorFileError says why not."""
+    """Read a JSON file; a VendorFileError says why not. Half a character (a lone surrogate) could not be written."""
+    data = _bytes(path)
     try:
-        return json.loads(_bytes(path))
+        value = json.loads(data)
+        if b"\\ud" in data.lower():
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except (ValueError, RecursionError) as error:
         raise VendorFileError(f"it is no sound JSON: {error}.") from None
 
@@ -85,9 +92,14 @@ def read_text_file(path: Path) -> str:
 
 
 def within(folder: str, name: str) -> str | None:
-    """Return a relative path (forward slashes) that an index file in `folder` names; None where it leaves `folder`."""
+    """Return a relative path (forward slashes) that an index file in `folder` names.
+
+    None where it leaves `folder`, or where no file can have that name.
+    """
     path = PurePosixPath(name.strip().replace("\\", "/"))
     if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        return None
+    if "\0" in name or len(name) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in path.parts):
         return None
     return str(PurePosixPath(folder) / path)
 

@@ -30,6 +30,10 @@ _MOST_PLANES = 1_000_000
 """An array of more is no image of one site: its metadata are damaged."""
 
 
+_LARGEST = 2**20
+"""Pixels along the side of an image."""
+
+
 class ArrayHeader(NamedTuple):
     """Shape, dtype and chunks (shards, where there are some) of an array; how the names of chunks begin and go on.
 
@@ -92,7 +96,8 @@ def read_array_header(path: Path) -> ArrayHeader:
         sound = len(shape) == len(chunks) >= 2 and all(type(n) is int and n > 0 for n in (*shape, *chunks))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise VendorFileError(f"its metadata are not those of an array of Zarr ({error!r}).") from None
-    if not sound or separator not in ("/", ".") or dtype.kind not in "uif" or math.prod(shape[:-2]) > _MOST_PLANES:
+    sound = sound and max(shape[-2:]) <= _LARGEST and math.prod(shape[:-2]) <= _MOST_PLANES
+    if not sound or separator not in ("/", ".") or dtype.kind not in "uif":
         raise VendorFileError(f"it is no array of planes: shape {shape}, chunks {chunks}, dtype {dtype}.")
     return ArrayHeader(tuple(shape), dtype.name, tuple(chunks), prefix, separator, codec)
 

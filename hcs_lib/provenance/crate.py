@@ -174,7 +174,8 @@ def _outputs(crate: ROCrate, results: Path, run: PlateRun) -> dict[str, Entity]:
             continue
         files, size = measure_tree(run.folder / folder)
         what = {
-            "images": "OME-Zarr 0.5 plate of images and label images; the receipts of wells hold digests of all of it",
+            "images": f"OME-Zarr {run.plan.ome_zarr} plate of images and label images; the receipts of wells hold "
+            "digests of all of it",
             "receipts": "what was done for each well, with digests of its outputs and of the pixels that were read",
             "contexts": "the frozen plan of each well: functions, versions, arguments, planes",
         }[key]

@@ -126,8 +126,9 @@ def _check_store(folder: Path, records: Records) -> Iterator[Difference]:
     if plan.store is None or records.held:  # until a plate is collected, its store is of the wells planned
         return
     store = folder / plan.store
+    failed = {receipt.well for receipt in records.receipts.values() if receipt.status == "failed"}
     images = [(receipt.well, output.path) for receipt in records.receipts.values() for output in receipt.outputs
-              if output.kind == "image"]  # fmt: skip
+              if output.kind == "image" and receipt.well not in failed]  # fmt: skip
     fields: dict[str, list[str]] = {well: [] for well in plan.imaged}
     for well, path in images:
         fields.setdefault(well, []).append(Path(path).name)
@@ -137,7 +138,7 @@ def _check_store(folder: Path, records: Records) -> Iterator[Difference]:
             fields[well] = sorted((group.name for group in (store / path).iterdir() if group.is_dir()), key=_natural)
     metadata = plate_files(plan.plate, fields, plan.ome_zarr)
     objects = folder / "tables" / "objects.parquet"
-    table = _plate_table(records, objects)
+    table = _plate_table(records, objects) if metadata else None
     metadata |= table.files() if table else {}
     wells = {well_path(well): well for well in plan.wells}
     for name, content in sorted(metadata.items()):
@@ -151,7 +152,7 @@ def _check_store(folder: Path, records: Records) -> Iterator[Difference]:
         kind: Kind = "changed" if (store / table.path).is_file() else "missing"
         yield Difference(plan.plate, "", kind, f"{plan.store}/{table.path}", "it is not the table of objects.")
     # A table that cannot be read is told elsewhere: there is nothing to hold that of the store against.
-    ours = set(metadata) | ({table.path} if table else {GROUP} if plan.table else set())
+    ours = set(metadata) | ({table.path} if table else {GROUP} if plan.table and metadata else set())
     yield from _check_beside(store, plan.plate, plan.store, named, ours, unknown)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 3
 """Raised whenever this layout changes, or the fields of `FunctionEntry` or `Parameter` do."""
+
+_SCHEMA = re.compile(rb'"schema_version":(\d+)')
 
 _DAY = 86_400.0
 
@@ -130,19 +133,21 @@ def read_library(
     FileNotFoundError
         Where there is none.
     StaleError
-        Where it is for other versions or too old.
+        Where it is for other versions, of another layout, or too old.
     DamagedError
         Where it is anything but the whole file of this library.
     """
     try:
         content = path.read_bytes()
+        # First, since other layouts are not sealed as this one is.
+        if (schema := _SCHEMA.search(content)) and int(schema[1]) != SCHEMA_VERSION:
+            raise StaleError(f"another version of hcs-workflow wrote it (layout {int(schema[1])}, "
+                             f"here {SCHEMA_VERSION})")  # fmt: skip
         body, _, _ = content.rpartition(b'"digest":')
         if content[len(body) :] != _seal(body):
             raise DamagedError("it is not whole, or was changed by hand")
         first, *lines, _ = filter(None, body.splitlines())
         head = _parse_head(first)
-        if head["schema_version"] != SCHEMA_VERSION:
-            raise StaleError(f"it has schema {head['schema_version']}, expected {SCHEMA_VERSION}")
         if head["library"] != library:
             raise DamagedError(f"it is the file of {head['library']}")
         differing = _differences(head["versions"], versions)
@@ -154,7 +159,9 @@ def read_library(
         return Entries(path, lines)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise DamagedError(f"it cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"it cannot be read ({type(error).__name__}: {error})") from None
 
 

@@ -24,7 +24,7 @@ MAX_AGE_DAYS = 7.0
 
 _AGAIN: Mapping[Source, str] = {
     "workflow": "Delete it: the next run of the workflow writes it again.",
-    "user": "`hcs registry build` writes it again.",
+    "user": "Delete it: `hcs registry build` writes it again.",
     "snapshot": "Install hcs-workflow again.",
 }
 """What to do about a damaged file."""

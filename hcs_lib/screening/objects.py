@@ -11,6 +11,7 @@ from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.screening.derived import evaluate_derived
 from hcs_lib.screening.wells import WellResult
 from hcs_lib.storage.collected import parquet_writer
+from hcs_lib.storage.metadata import version_of
 from hcs_lib.storage.plate_table import REGION, PlateTable, remove_tables
 from hcs_lib.storage.tables import read_schema, read_table
 
@@ -76,8 +77,8 @@ def _schema(plan: PlatePlan, parts: Iterable[Path]) -> pa.Schema:
 
 
 def link_objects(folder: Path, plan: PlatePlan) -> None:
-    """Put the table that `write_objects` wrote into the plate's store, where there is one."""
-    if plan.store is None:
+    """Put the table that `write_objects` wrote into the plate's store, where there is one, with a well."""
+    if plan.store is None or version_of(folder / plan.store) is None:
         return
     store, objects = folder / plan.store, folder / OBJECTS
     if plan.table is None:

@@ -10,7 +10,7 @@ from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.screening.wells import WellResult
 from hcs_lib.storage.images import label_names, write_labels_group
 from hcs_lib.storage.plate import write_plate
-from hcs_lib.storage.plate_table import GROUP
+from hcs_lib.storage.plate_table import GROUP, remove_tables
 
 
 def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
@@ -18,7 +18,8 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
 
     What is kept: every output that the receipt of a well names (of a well that failed, those of the stages before),
     and the receipts that wells ended with: of the plan's stages, none after one in which the well failed.
-    Only the plate's own results are touched.
+    Only the plate's own results are touched. Where no well is done, there is no plate, and the store goes but for what
+    earlier stages left.
     """
     named = {output.path for result in results for receipt in result.receipts for output in receipt.outputs}
 
@@ -72,3 +73,7 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
         if result.status == "done" and images:
             fields[result.well] = [Path(output.path).name for output in images]
     write_plate(store, plan.plate, fields, plan.ome_zarr)
+    if not any(fields.values()):
+        remove_tables(store)
+        if store.is_dir() and not any(store.iterdir()):
+            store.rmdir()

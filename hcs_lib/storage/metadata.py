@@ -10,7 +10,7 @@ Source: https://ngff.openmicroscopy.org/0.5/ and https://ngff.openmicroscopy.org
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,10 +123,23 @@ def channels(
     return {"channels": described}
 
 
-def plate(name: str, wells: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return `plate`: all rows and columns of the geometry, and the wells that have images, row by row."""
+def plate(
+    name: str, wells: Mapping[str, Sequence[str]], acquisitions: Mapping[str, Collection[str]] | None = None
+) -> dict[str, Any]:
+    """Return `plate`: all rows and columns of the geometry, and the wells that have images, row by row.
+
+    `acquisitions` names the fields of each, where there are several; their ids count from 1.
+    """
     rows, columns = geometry_of(wells)
     count = max((len(fields) for fields in wells.values()), default=0)
+    listed = [
+        {
+            "id": number,
+            "name": part,
+            "maximumfieldcount": max(sum(field in inside for field in fields) for fields in wells.values()),
+        }
+        for number, (part, inside) in enumerate((acquisitions or {}).items(), start=1)
+    ]
     return {
         "name": name,
         "rows": [{"name": row_name(row)} for row in range(rows)],
@@ -137,12 +150,16 @@ def plate(name: str, wells: Mapping[str, Sequence[str]]) -> dict[str, Any]:
             if wells[well]
         ],
         **({"field_count": count} if count else {}),
+        **({"acquisitions": listed} if listed else {}),
     }
 
 
-def well(fields: Sequence[str]) -> dict[str, Any]:
-    """Return `well`: its images."""
-    return {"images": [{"path": field} for field in fields]}
+def well(fields: Sequence[str], acquisitions: Mapping[str, Collection[str]] | None = None) -> dict[str, Any]:
+    """Return `well`: its images, with the acquisitions that they are of."""
+    number = {field: n for n, inside in enumerate((acquisitions or {}).values(), start=1) for field in inside}
+    return {
+        "images": [{"path": field, **({"acquisition": number[field]} if field in number else {})} for field in fields]
+    }
 
 
 def well_path(well: str) -> str:

@@ -11,8 +11,9 @@ from hcs_lib.storage.spec import ArraySpec, OmeZarr
 _CHUNK = 1024
 """Longest side of a chunk, and of the coarsest resolution level, in pixels."""
 
-_SHARD_BYTES = 256 * 2**20
-"""Pixels of one file, before compression. A shard is put together in memory, compressed."""
+_SHARD_BYTES = 2**30
+"""Pixels of one file, before compression: those of a site at one level, but for long series and large mosaics. A shard
+is put together in memory, compressed."""
 
 _LARGEST = 2**20
 """Pixels along the side of an image."""
@@ -38,7 +39,7 @@ def plan_array(
     y, x, and t, c, z where they have more than one: labels made from one channel belong to all of them.
 
     Chunks are planes cut into equal parts of at most 1024 × 1024, so that no edge is padded by more than
-    a pixel or two. A shard takes in whole axes, from x to t, up to 256 MiB: one file for the field of a camera.
+    a pixel or two. A shard takes in whole axes, from x to t, up to 1 GiB: one file for the field of a camera.
     OME-Zarr 0.4 has a file for each chunk.
 
     Parameters

@@ -3,9 +3,12 @@
 import json
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 
 import pytest
+
+from hcs_lib.cli.doctor import _PURPOSE
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,11 @@ def test_what_is_missing_says_for_what_and_how_to_get_it(findings):
         assert finding["hint"] == "Run `make setup EXTRAS=cuda12`."
     else:
         assert _one(findings, "cupy-cuda12x")["status"] == "ok"
+
+
+def test_every_extra_is_for_something(repository):
+    extras = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert _PURPOSE.keys() == extras.keys() - {"dev"} | {""}
 
 
 def test_requirements_of_development_are_not_a_users_concern(findings):

@@ -9,6 +9,9 @@ import pytest
 
 from hcs_lib.plates.indexing import index_plate
 from hcs_lib.plates.reading import read_plane
+from hcs_lib.screening.collect import collect_plate
+from hcs_lib.storage.images import read_image
+from hcs_lib.storage.tables import read_table
 
 
 def index(folder, **options):
@@ -198,6 +201,44 @@ def test_cellvoyager_records_are_what_a_peer_reads(shared_data):
         )  # fmt: skip
         at = positions[plane.well, plane.site]
         assert (at.x_um, -at.y_um, plane.acquired) == (float(row["X"]), float(row["Y"]), row["Time"])
+
+
+BLANK = """
+name: blank
+steps:
+  - {name: projection, stack: z, func: {call: hcs.project, args: {method: max}}, keep: true}
+  - name: nuclei
+    channels: [BP445/45]
+    func: {call: hcs.segment_nuclei, args: {min_diameter: 8 um}}
+    outputs: {labels: nuclei}
+  - name: measure
+    input: projection
+    stack: channel
+    func: hcs.measure_objects
+    inputs: {labels: nuclei}
+    outputs: {table: objects}
+"""
+
+
+def test_cellvoyager_images_of_zeros_have_no_objects_and_whole_tables(shared_data, compiled):
+    results, receipts = compiled(shared_data / "yokogawa-cv8000", BLANK)()
+    assert {well: (receipt.status, len(receipt.planes), receipt.counts) for well, receipt in receipts.items()} == {
+        well: ("done", 32, {"nuclei": 0}) for well in ("D08", "E03", "F08")
+    }
+    found = collect_plate(results)
+    assert (found.wells["done"], found.objects, found.sites_left_out) == (3, 0, 0)
+    objects = read_table(results / "tables/objects.parquet")
+    assert objects.num_rows == 0
+    assert {"Metadata_Well", "Metadata_Site", "Nuclei_AreaShape_Area", "Nuclei_Intensity_MeanIntensity_BP525/50"} <= {
+        *objects.column_names
+    }
+    assert read_table(results / "tables/sites.parquet").column("count_nuclei").to_pylist() == [0] * 12
+    rows = list(csv.DictReader((results / "tables/wells.csv").read_text().splitlines()))
+    assert [(row["well"], row["status"], row["count_nuclei"]) for row in rows] == [
+        (well, "done", "0") for well in ("D08", "E03", "F08")
+    ]
+    assert not read_image(results / "p.zarr/D/08/1").any()
+    assert index(results / "p.zarr").problems == ()
 
 
 def test_cellvoyager_correction_images_are_named_and_no_planes(shared_data):

@@ -1,6 +1,7 @@
 """The same plate in every layout: the same facts and pixels; and what is damaged is told, never a traceback."""
 
 import importlib.util
+import json
 import re
 import shutil
 from contextlib import suppress
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hcs_lib.core.canonical import digest
+from hcs_lib.core.canonical import canonical_json, digest
 from hcs_lib.core.errors import DataError, UserError
 from hcs_lib.plates.indexing import index_plate
 from hcs_lib.plates.reading import read_plane
@@ -261,6 +262,45 @@ def test_index_files_damaged_anywhere(written, layout, tmp_path_factory, data):
     path.write_bytes(raw)
     with suppress(UserError, DataError):
         found = index(plate)
+        for plane in found.planes[:2]:
+            assert read_plane(plate, plane.file, plane.page).ndim == 2
+    shutil.rmtree(plate.parent)
+
+
+WORDS = ["", "x", "1", "-1", "nan", "1e400", "../..", "/etc", "a" * 300, "a/" * 3000]
+ODD = [*WORDS, None, True, -1, 0, 1e308, 2**31, 10**30, "\0", "\ud800", [], {}, [[1]], {"a": 1}]
+
+
+def replaced(value, data):
+    """Replace something in a document of JSON by something odd."""
+    if not (isinstance(value, dict | list) and value) or data.draw(st.integers(0, 9)) == 0:
+        return data.draw(st.sampled_from(ODD))
+    keys = sorted(value) if isinstance(value, dict) else range(len(value))
+    key = data.draw(st.sampled_from(keys))
+    found = value.copy()
+    found[key] = replaced(value[key], data)
+    return found
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_values_of_index_files_replaced(written, layout, tmp_path_factory, data):
+    """The files are whole and sound; what they say is not."""
+    if layout in WELL_BY_WELL or layout == "ome-tiff":
+        pytest.skip("it has no index file")
+    plate = shutil.copytree(written[layout], tmp_path_factory.mktemp("odd") / "plate")
+    path = data.draw(st.sampled_from(metadata_of(plate)))
+    try:
+        text = json.dumps(replaced(json.loads(path.read_bytes()), data))
+    except ValueError:
+        text = path.read_text(encoding="latin-1")
+        values = [found.span(found.lastindex) for found in re.finditer(r'"([^"]*)"|>([^<>]+)<|,([^,\n]+)', text)]
+        start, end = data.draw(st.sampled_from(values))
+        text = text[:start] + data.draw(st.sampled_from(WORDS)) + text[end:]
+    path.write_text(text, encoding="latin-1")
+    with suppress(UserError, DataError):
+        found = index(plate)
+        canonical_json(found.model_dump(mode="json"))
         for plane in found.planes[:2]:
             assert read_plane(plate, plane.file, plane.page).ndim == 2
     shutil.rmtree(plate.parent)

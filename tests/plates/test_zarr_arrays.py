@@ -156,12 +156,31 @@ def test_arrays_outside_the_plate_are_never_opened(plate, path):
     assert [(problem.kind, problem.site) for problem in found.problems] == [("unreadable", 1)]
 
 
-@pytest.mark.parametrize("shape", [[], [4], [2, 3, 0, 60], [2, 3, 40.5, 60], [10**9, 10**9, 4, 4], "x", None])
+@pytest.mark.parametrize(
+    "shape", [[], [4], [2, 3, 0, 60], [2, 3, 40.5, 60], [10**9, 10**9, 4, 4], [2, 3, 10**30, 60], "x", None]
+)
 def test_a_shape_that_cannot_be(plate, shape):
     folder = plate([("0", {}, {}), ("1", {}, {})])
     file = folder / "B/02/1/0/zarr.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"shape": shape}))
     assert [(problem.kind, problem.site) for problem in index(folder).problems] == [("unreadable", 1)]
+
+
+@pytest.mark.parametrize("attributes", [7, {"ome": "x"}, {"ome": {"multiscales": [{"axes": [{"name": "y"}]}]}},
+                                        {"ome": {"multiscales": "half \ud800"}}])  # fmt: skip
+def test_metadata_of_a_field_that_are_none(plate, attributes):
+    folder = plate([("0", {}, {}), ("1", {}, {})])
+    file = folder / "B/02/1/zarr.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"attributes": attributes}))
+    found = index(folder)
+    assert {plane.site for plane in found.planes} == {0}
+    assert [(problem.kind, problem.site) for problem in found.problems] == [("unreadable", 1)]
+
+
+def test_a_unit_that_is_no_word_is_unknown(plate):
+    axes = [*AXES[:3], {"name": "x", "unit": ["nanometer"]}]
+    found = index(plate([("0", {}, {"axes": axes})]))
+    assert (found.pixel_size_um, len(found.planes), found.problems) == (None, 6, ())
 
 
 @pytest.fixture

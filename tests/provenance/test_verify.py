@@ -19,6 +19,7 @@ from hcs_lib.provenance.methods import methods_of
 from hcs_lib.provenance.runs import find_plates, load_run
 from hcs_lib.provenance.verify import verify_plate
 from hcs_lib.storage.images import read_image
+from hcs_lib.storage.metadata import read_group, version_of
 
 STAGE = "s01-cpu"
 SITE = "demo.zarr/B/02/1"
@@ -283,6 +284,46 @@ def test_a_failed_well_leaves_nothing_to_miss(rerun: Callable[..., Path]) -> Non
     results = rerun(truncate)
     assert "B03" in (results / "tables/failures.csv").read_text()
     assert verify(results) == []
+
+
+STAGES = """\
+name: stages
+steps:
+  - name: projection
+    channels: [DNA]
+    stack: z
+    func: {call: hcs.project, args: {method: max}}
+    keep: true
+    checkpoint: true
+  - {name: nuclei, func: {call: hcs.segment_nuclei, args: {min_diameter: 8 um}}, outputs: {labels: nuclei}}
+  - {name: measure, input: raw, stack: channel, channels: [GFP], func: hcs.measure_image_quality,
+     outputs: {table: quality}}
+"""
+
+
+def test_a_well_that_failed_after_its_image_was_written_is_not_listed(rerun: Callable[..., Path]) -> None:
+    def change(folder: Path) -> None:
+        (folder / "pipeline.yaml").write_text(STAGES)
+        max(path for path in (folder / "demo/plate").rglob("*_w2.tif") if "B03" in path.name).write_bytes(b"")
+
+    results = rerun(change)
+    assert (results / "demo.zarr/B/03/1/zarr.json").exists()
+    assert [well["path"] for well in read_group(results / "demo.zarr")["plate"]["wells"]] == ["B/02", "B/04"]
+    assert version_of(results / "demo.zarr/B/03") is None
+    assert verify(results) == []
+
+
+def test_where_every_well_failed_no_store_is_missed(rerun: Callable[..., Path]) -> None:
+    def empty_one_plane_of_each(folder: Path) -> None:
+        for well in ("B02", "B03", "B04"):
+            min(path for path in (folder / "demo/plate").rglob("*.tif*") if well in path.name).write_bytes(b"")
+
+    results = rerun(empty_one_plane_of_each)
+    assert not (results / "demo.zarr").exists()
+    assert verify(results) == []
+    (results / "demo.zarr").mkdir()
+    (results / "demo.zarr" / "zarr.json").write_text("{}")
+    assert found_in(results) == [("", "extra", "demo.zarr/zarr.json")]
 
 
 def test_the_command_prints_a_line_for_each_difference(results: Path) -> None:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from hcs_lib.core.canonical import canonical_json
 from hcs_lib.core.errors import MachineError
 from hcs_lib.registry.cache import DamagedError, StaleError, read_library, write_library
 from hcs_lib.registry.entry import FunctionEntry, Parameter
@@ -94,10 +95,15 @@ def test_the_file_of_another_library(path):
         read_library(path, "other", VERSIONS)
 
 
-def test_another_schema(path):
+def test_another_layout_is_of_another_version_and_not_damaged(path):
     body = path.read_bytes().rpartition(b'"digest"')[0]
-    path.write_bytes(_seal(body.replace(b'"schema_version":3', b'"schema_version":2')))
-    with pytest.raises(StaleError, match="schema 2, expected 3"):
+    path.write_bytes(_seal(body.replace(b'"schema_version":3', b'"schema_version":4')))
+    with pytest.raises(StaleError, match=r"another version of hcs-workflow wrote it \(layout 4, here 3\)"):
+        read_library(path, "toy", VERSIONS)
+    # As version 2 wrote it: one line, sealed at its beginning.
+    registry = {"functions": [ENTRY.to_json()], "library": "toy", "schema_version": 2, "versions": VERSIONS}
+    path.write_bytes(canonical_json({"digest": "0" * 64, "registry": registry}))
+    with pytest.raises(StaleError, match="layout 2, here 3"):
         read_library(path, "toy", VERSIONS)
 
 
@@ -128,5 +134,5 @@ def test_truncated_anywhere(path):
 def test_a_folder_in_its_place(path):
     path.unlink()
     path.mkdir()
-    with pytest.raises(DamagedError):
+    with pytest.raises(DamagedError, match=r"cannot be read \(Is a directory\)"):
         read_library(path, "toy", VERSIONS)

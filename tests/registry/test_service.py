@@ -69,7 +69,7 @@ def test_a_damaged_cache_is_said_so_and_written_again_by_build(user_cache, caplo
     path.write_bytes(path.read_bytes()[:-200])
     assert RegistryService().catalogue("skimage").source == "snapshot"
     assert f"{path} is damaged" in caplog.text
-    assert "It is not used. `hcs registry build` writes it again." in caplog.text
+    assert "It is not used. Delete it: `hcs registry build` writes it again." in caplog.text
     caplog.clear()
     subprocess.run([sys.executable, "-m", "hcs_lib.cli.main", "registry", "build", "skimage"], check=True)
     assert RegistryService().catalogue("skimage").source == "user"

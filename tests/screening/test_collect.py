@@ -156,13 +156,16 @@ def test_medians_are_over_finite_values(plate):
     assert float(rows["A01"]["density"]) == np.median([0.1, 0.05])
 
 
-def test_the_table_is_there_though_every_well_failed(plate):
+def test_the_table_is_there_though_every_well_failed_and_no_store_is(plate):
+    collect_plate(plate)
+    assert (plate / "p.zarr/tables/objects/table.parquet").exists()
     for well in ("A01", "A02"):
         _receipt(well, failure=Failure(kind="function", message="no")).save(plate / f"receipts/s01-cpu/{well}.json")
     assert collect_plate(plate).objects == 0
     table = pq.read_table(plate / "tables/objects.parquet")
     assert table.column_names == ["Metadata_Plate", "Metadata_Well", "Metadata_Region", NUMBER, *COLUMNS, "density"]
     assert table.num_rows == 0
+    assert not (plate / "p.zarr").exists()  # a plate has a well at least
 
 
 def test_wells_have_platemap_counts_and_medians(plate):

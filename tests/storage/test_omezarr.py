@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import zarr
 from jsonschema import Draft202012Validator
+from ome_zarr_models import v04, v05  # when tests are collected: imported after ngio, v04 refuses its own arrays
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
@@ -25,6 +26,7 @@ from hcs_lib.storage.plate import write_plate
 from hcs_lib.storage.spec import ArraySpec, OmeZarr
 
 HERE = Path(__file__).parent
+MODELS = {"0.4": v04, "0.5": v05}
 VERSIONS: tuple[OmeZarr, ...] = ("0.4", "0.5")
 PIXEL, DEPTH, INTERVAL = 0.325, 2.0, 600.0
 TRANSLATION = (120.0, -35.5)
@@ -104,20 +106,38 @@ def ome(group: Path) -> Any:
     ],
 )
 def test_schemas_of_the_specification_find_it_valid(plate: Plate, group: str, schema: str, part: str) -> None:
-    documents = [json.loads(file.read_bytes()) for file in (HERE / "schemas" / plate.version).glob("*.schema")]
-    registry: Any = Registry().with_resources((one["$id"], DRAFT202012.create_resource(one)) for one in documents)
-    url = f"https://ngff.openmicroscopy.org/{plate.version}/schemas/{schema}.schema"
-    validator = Draft202012Validator({"$ref": url}, registry=registry)
+    validator = _validator(plate.version, schema)
     found = attributes(plate.store / group)
     assert [error.message for error in validator.iter_errors(found)] == []
     (found if plate.version == "0.4" else found["ome"])[part] = "nothing"
     assert any(part in error.absolute_path for error in validator.iter_errors(found))
 
 
-def test_ome_zarr_models_finds_it_valid(plate: Plate) -> None:
-    from ome_zarr_models import v04, v05
+def _validator(version: OmeZarr, schema: str) -> Draft202012Validator:
+    documents = [json.loads(file.read_bytes()) for file in (HERE / "schemas" / version).glob("*.schema")]
+    registry: Any = Registry().with_resources((one["$id"], DRAFT202012.create_resource(one)) for one in documents)
+    url = f"https://ngff.openmicroscopy.org/{version}/schemas/{schema}.schema"
+    return Draft202012Validator({"$ref": url}, registry=registry)
 
-    models: Any = {"0.4": v04, "0.5": v05}[plate.version]
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_acquisitions_are_valid_too(tmp_path: Path, version: OmeZarr) -> None:
+    wells = {"A01": ["1a1", "2a1", "1a2"], "B02": ["1a2"], "C03": []}
+    write_plate(tmp_path, "p", wells, version, {"DNA": {"1a1", "2a1"}, "GFP": {"1a2", "2a2"}})
+    for group, schema in ((".", "strict_plate"), ("A/01", "strict_well"), ("B/02", "strict_well")):
+        assert [error.message for error in _validator(version, schema).iter_errors(attributes(tmp_path / group))] == []
+    plate = ome(tmp_path)["plate"]
+    assert plate["acquisitions"] == [
+        {"id": 1, "name": "DNA", "maximumfieldcount": 2}, {"id": 2, "name": "GFP", "maximumfieldcount": 1},
+    ]  # fmt: skip
+    assert plate["field_count"] == 3
+    assert ome(tmp_path / "A/01")["well"]["images"] == [
+        {"path": "1a1", "acquisition": 1}, {"path": "2a1", "acquisition": 1}, {"path": "1a2", "acquisition": 2},
+    ]  # fmt: skip
+
+
+def test_ome_zarr_models_finds_it_valid(plate: Plate) -> None:
+    models: Any = MODELS[plate.version]
 
     def opened(path: str) -> zarr.Group:
         return zarr.open_group(plate.store / path, mode="r")
@@ -322,6 +342,15 @@ def test_files_are_those_of_the_version(plate: Plate) -> None:
         levels = 2 * 2 + 1  # chunks of a plane of 1500 × 1201, and of half its resolution
         assert len(pixels) == 2 * 2 * levels + 2 * 2 * levels + 3 * 2 * 4
     assert not (plate.store / "D").exists()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_plate_without_a_field_is_none(tmp_path: Path, version: OmeZarr) -> None:
+    """The schemas want one well at least."""
+    write_plate(tmp_path, "p", {"A01": ["1"], "H12": []}, version)
+    shutil.rmtree(tmp_path / "A")
+    write_plate(tmp_path, "p", {"A01": [], "H12": []}, version)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_plate_changes_its_version(tmp_path: Path) -> None:

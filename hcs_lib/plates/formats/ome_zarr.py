@@ -102,8 +102,9 @@ def _unplaced(planes: list[PlaneFile]) -> list[PlaneFile]:
 def _attributes(folder: Path, group: str) -> dict[str, Any]:
     """Return the OME metadata of a group, whichever version of Zarr it is of."""
     if (folder / group / "zarr.json").is_file():
-        meta = read_json_file(folder / group / "zarr.json")
-        found = meta.get("attributes", {}).get("ome", {}) if isinstance(meta, dict) else None
+        found = read_json_file(folder / group / "zarr.json")
+        for key in ("attributes", "ome"):
+            found = found.get(key, {}) if isinstance(found, dict) else None
     else:
         found = read_json_file(folder / group / ".zattrs")
     if not isinstance(found, dict):
@@ -157,7 +158,7 @@ def _field(folder: Path, root: str, group: str, well: str, site: int) -> Iterato
     try:
         scales = attributes["multiscales"][0]
         axes = [str(axis["name"]) for axis in scales["axes"]]
-        units = [axis.get("unit") for axis in scales["axes"]]
+        units = [None if axis.get("unit") is None else str(axis["unit"]) for axis in scales["axes"]]
         dataset = scales["datasets"][0]
         array = within(group, str(dataset["path"]))
         scale, translation = _transform(len(axes), dataset, scales)
