@@ -149,7 +149,8 @@ def _list_problems(console: Console, found: PlateIndex) -> None:
         file = f"{first.file}: " if first.file else ""
         table.add_row(first.kind, first.well or "", count, f"{site}{file}{first.message}")
     console.print()
-    console.print(f"{len(found.problems)} problems: " + ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items())))
+    many = "problem" if len(found.problems) == 1 else "problems"
+    console.print(f"{len(found.problems)} {many}: " + ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items())))
     console.print(table)
     if len(order) > _SHOWN:
         console.print(f"… and {len(order) - _SHOWN} more lines; all problems are in the index (--output, --json).")

@@ -54,7 +54,7 @@ def test_the_plate_is_drawn_and_its_problems_listed(plate):
         "planes: 3 of 4 x 5 uint16, 0.5 um a pixel",
     ]
     assert lines[5:9] == ["     1  2  3  4", "  A  !  ·  ·  ·", "  B  ·  ·  ·  ·", "  C  ·  ·  ·  ●"]
-    assert "1 problems: 1 missing" in done.stdout
+    assert "1 problem: 1 missing" in done.stdout
     assert re.search(r"missing\s+A01\s+1\s+site 1, channel 2: no file for site 1, channel 2", done.stdout)
 
 
