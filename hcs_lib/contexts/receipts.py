@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, PlainSerializer, ValidationError
 
 from hcs_lib.core.canonical import measure_tree
 from hcs_lib.core.domains import Site
 from hcs_lib.core.files import write_json
-from hcs_lib.core.frozen import Frozen, FrozenDict
+from hcs_lib.core.frozen import Frozen, FrozenDict, freeze, thaw
 
 
 class Output(Frozen):
@@ -106,12 +106,14 @@ class Receipt(Frozen):
     @classmethod
     def load(cls, path: Path) -> Receipt | None:
         """Read a receipt; None where there is none that can be trusted (absent, truncated, foreign)."""
-        import json
+        return _load(cls, path)
 
-        try:
-            return cls.model_validate(json.loads(path.read_bytes()))
-        except (OSError, ValueError, ValidationError):
-            return None
+
+class BatchWell(Frozen):
+    """A well in the receipt of its batch. One that failed in a stage before has no receipt of its own."""
+
+    context_digest: str
+    status: Literal["done", "failed"]
 
 
 class BatchReceipt(Frozen):
@@ -120,8 +122,25 @@ class BatchReceipt(Frozen):
     plate: str
     stage: str
     batch: str
-    wells: FrozenDict
+    wells: Annotated[dict[str, BatchWell], AfterValidator(freeze), PlainSerializer(thaw)]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return self.model_dump(mode="json")
+
+    @classmethod
+    def load(cls, path: Path) -> BatchReceipt | None:
+        """Read the receipt of a batch; None where there is none that can be trusted."""
+        return _load(cls, path)
+
+
+_Model = TypeVar("_Model", bound=Frozen)
+
+
+def _load(model: type[_Model], path: Path) -> _Model | None:
+    import json
+
+    try:
+        return model.model_validate(json.loads(path.read_bytes()))
+    except (OSError, ValueError, ValidationError):
+        return None

@@ -60,9 +60,15 @@ onstart:
         if forced.forceall or f"execute_{kind}" in forced.forcerun:
             for folder in expand("results/{plate}", plate=PIPELINES):
                 forget(Path(folder), stages={path.name for path in Path(folder, "receipts").glob(f"s*-{kind}")})
+    from snakemake.logging import logger
+    from hcs_lib.cli.watching import WellCounter
+
+    logger.addHandler(WellCounter(Path("results"), logger.info))
 
 
 onsuccess:
-    for path in expand("results/{plate}/verdict.txt", plate=PIPELINES):
-        if Path(path).exists():
-            print(Path(path).read_text(), end="")
+    say_how_it_ended()
+
+
+onerror:
+    say_how_it_ended()

@@ -286,6 +286,14 @@ replicates = decided(
 crate = decided(lambda: any(map(gone_on, PIPELINES)), lambda: rules.crate.output)
 
 
+def say_how_it_ended():
+    """Print what the run left: wells, failures, tables, report."""
+    from hcs_lib.cli.status import summary_lines
+
+    for line in summary_lines(Path("results"), PIPELINES):
+        print(line)
+
+
 wildcard_constraints:
     plate="|".join(map(re.escape, PIPELINES)),
     library=r"[\w.]+",

@@ -1,0 +1,51 @@
+"""What is told of wells while Snakemake runs, whose own counts are of jobs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from hcs_lib.cli.status import failure_line, stage_line
+from hcs_lib.core.errors import HcsError
+from hcs_lib.planning.progress import look_at_plate
+
+
+class WellCounter(logging.Handler):
+    """A handler beside those of Snakemake's logger: counts the wells of a stage whenever a job of it is finished.
+
+    A well that failed is told once. Only the plate of the job is looked at.
+
+    Parameters
+    ----------
+    results
+        The folder of all plates.
+    tell
+        Takes each line.
+    """
+
+    def __init__(self, results: Path, tell: Callable[[str], None]) -> None:
+        super().__init__()
+        self._results = results
+        self._tell = tell
+        self._jobs: dict[int, tuple[str, str]] = {}
+        self._told: set[tuple[str, str]] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Look at what Snakemake logs: a job of a stage began, or is finished."""
+        said = vars(record)
+        if said.get("event") == "job_info" and "stage" in (wildcards := said["wildcards"] or {}):
+            self._jobs[said["jobid"]] = wildcards["plate"], wildcards["stage"]
+        elif said.get("event") == "job_finished" and said["job_id"] in self._jobs:
+            self._count(*self._jobs.pop(said["job_id"]))
+
+    def _count(self, name: str, stage: str) -> None:
+        try:
+            plate = look_at_plate(self._results / name)
+        except HcsError:  # a plate that is compiled anew meanwhile: no reason to end the run
+            return
+        for failed in plate.failures:
+            if (name, failed.well) not in self._told:
+                self._told.add((name, failed.well))
+                self._tell(f"{name}: {failure_line(failed)}")
+        self._tell(stage_line(plate, stage))
