@@ -84,7 +84,8 @@ def _lines(plates: Sequence[PlateProgress], not_compiled: Sequence[str], pace: P
     if len(plates) > 1:
         total: Counter[str] = sum((plate.counts for plate in plates), Counter())
         yield f"{len(plates)} plates: {_counts(total)}"
-    yield _outlook(pace, now)
+    if not not_compiled or pace.seconds != 0:
+        yield _outlook(pace, now)
 
 
 def plate_lines(plate: PlateProgress) -> Iterator[str]:
@@ -144,7 +145,7 @@ def _outlook(pace: Pace, now: datetime) -> str:
     from hcs_lib.cli.plan import duration
 
     if pace.seconds == 0:
-        return "All wells are executed."
+        return "Nothing is left to be executed."
     work = "an unknown time" if pace.seconds is None else duration(pace.seconds)
     ends = pace.ends(now)
     if not pace.running:
