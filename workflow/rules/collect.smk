@@ -17,7 +17,8 @@ rule collect:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=more(4000),
+        runtime=more(60),
         gpu=0,
     params:
         code=code("contexts", "core", "plates", "screening", "storage"),
@@ -43,7 +44,8 @@ rule verdict:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=more(500),
+        runtime=more(10),
         gpu=0,
     params:
         code=code("contexts", "core", "screening", "cli/collect.py", "cli/gate.py"),

@@ -165,10 +165,24 @@ def plan_of(plate):
     return load_plan(path, path.stat().st_mtime_ns)
 
 
+def more(amount):
+    """Return a resource of which there is more at each further attempt."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def stage_of(wildcards):
+    """Return what is planned of a stage."""
+    return next(stage for stage in plan_of(wildcards.plate).stages if stage.name == wildcards.stage)
+
+
 def stage_memory(wildcards, attempt):
     """Return the memory that a job of a stage needs, in MB; more at each further attempt."""
-    stages = {stage.name: stage for stage in plan_of(wildcards.plate).stages}
-    return stages[wildcards.stage].mem_mb * attempt
+    return stage_of(wildcards).mem_mb * attempt
+
+
+def stage_minutes(wildcards, attempt):
+    """Return the minutes that a job of a stage may take; more at each further attempt."""
+    return stage_of(wildcards).minutes * attempt
 
 
 @waits_for_checkpoint

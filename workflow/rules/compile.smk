@@ -14,7 +14,8 @@ rule compile:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=more(1000),
+        runtime=more(60),
         gpu=0,
     params:
         # What was refused is tried again by every run.
