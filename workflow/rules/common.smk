@@ -24,6 +24,9 @@ from hcs_lib.registry.versions import gpus_to_probe, libraries_of, library_versi
 CLONE = Path(str(workflow.current_basedir)).parents[1]
 PACKAGE = Path(sys.modules["hcs_lib"].__file__).parent
 
+# Of the processes of Snakemake that a job on a cluster runs in: its limit holds for all of them.
+AROUND_A_JOB_MB = 300
+
 os.environ.update(
     # Jobs find `hcs` beside the Python that runs Snakemake, whether its environment is active or not.
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
@@ -177,7 +180,7 @@ def stage_of(wildcards):
 
 def stage_memory(wildcards, attempt):
     """Return the memory that a job of a stage needs, in MB; more at each further attempt."""
-    return stage_of(wildcards).mem_mb * attempt
+    return (stage_of(wildcards).mem_mb + AROUND_A_JOB_MB) * attempt
 
 
 def stage_minutes(wildcards, attempt):
