@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, PlainSerializer, ValidationError
+from pydantic import Field, ValidationError
 
 from hcs_lib.core.canonical import measure_tree
 from hcs_lib.core.domains import Site
 from hcs_lib.core.files import write_json
-from hcs_lib.core.frozen import Frozen, FrozenDict, freeze, thaw
+from hcs_lib.core.frozen import Frozen, FrozenDict
 
 
 class Output(Frozen):
@@ -109,20 +109,13 @@ class Receipt(Frozen):
         return _load(cls, path)
 
 
-class BatchWell(Frozen):
-    """A well in the receipt of its batch. One that failed in a stage before has no receipt of its own."""
-
-    context_digest: str
-    status: Literal["done", "failed"]
-
-
 class BatchReceipt(Frozen):
     """What one job did: wells with the digest and status of their own receipts. Holds no times."""
 
     plate: str
     stage: str
     batch: str
-    wells: Annotated[dict[str, BatchWell], AfterValidator(freeze), PlainSerializer(thaw)]
+    wells: FrozenDict
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

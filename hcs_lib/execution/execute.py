@@ -8,7 +8,7 @@ from pathlib import Path
 from hcs_lib.contexts.context import PLATE, FrozenContext
 from hcs_lib.contexts.gates import GateFound
 from hcs_lib.contexts.manifests import GATE, Manifest
-from hcs_lib.contexts.receipts import BatchReceipt, BatchWell, Receipt
+from hcs_lib.contexts.receipts import BatchReceipt, Receipt
 from hcs_lib.core.errors import HcsError, Problem, UserError
 from hcs_lib.core.files import write_json
 from hcs_lib.execution.folders import WellFolders
@@ -89,10 +89,10 @@ def execute_manifest(
     with Worker(raw, retry_failed=retry_failed, report=report) as worker:
         for well, job, following in _with_following(_jobs(plate, manifest, retry_failed=retry_failed)):
             if job is None:
-                wells[well] = BatchWell(context_digest=manifest.wells[well], status="failed")
+                wells[well] = {"context_digest": manifest.wells[well], "status": "failed"}
                 continue
             receipt = worker.execute(job, following)
-            wells[well] = BatchWell(context_digest=receipt.context_digest, status=receipt.status)
+            wells[well] = {"context_digest": receipt.context_digest, "status": receipt.status}
     batch = BatchReceipt(plate=manifest.plate, stage=manifest.stage, batch=manifest.batch, wells=wells)
     write_json(plate / "receipts" / manifest.stage / "batches" / f"{manifest.batch}.json", batch.to_json())
     return batch

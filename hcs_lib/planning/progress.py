@@ -188,9 +188,14 @@ class _Look:
     def _told_by_batch(self, batch: str, wells: dict[str, str]) -> dict[str, str]:
         """Return the status of wells by the receipt of their batch; nothing where it is not of these contexts."""
         found = BatchReceipt.load(self.folder / "receipts" / self.stage / "batches" / f"{batch}.json")
-        if found is None or {well: told.context_digest for well, told in found.wells.items()} != wells:
+        wells_of = found.wells.items() if found else ()
+        try:
+            told = {well: (each["context_digest"], each["status"]) for well, each in wells_of}
+        except (KeyError, TypeError):
             return {}
-        return {well: told.status for well, told in found.wells.items()}
+        if {well: digest for well, (digest, _) in told.items()} != wells:
+            return {}
+        return {well: status for well, (_, status) in told.items()}
 
     def _fate(self, batch: str, well: str, digest: str) -> Fate:
         folders = WellFolders(self.folder, self.stage, well)

@@ -163,7 +163,7 @@ def _check_batch(path: Path, records: Records, stage: str, batch: str, wells: tu
         receipt = records.receipts.get((stage, well))
         if receipt is None or well in records.unknown:
             continue
-        if (found.wells[well].context_digest, found.wells[well].status) != (receipt.context_digest, receipt.status):
+        if dict(found.wells[well]) != {"context_digest": receipt.context_digest, "status": receipt.status}:
             say(well, "stale", path, "the batch records another context or status than the receipt of the well.")
 
 
