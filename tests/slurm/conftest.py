@@ -24,6 +24,7 @@ from hcs_lib.plates.synthetic import write_demo
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
+collect_ignore = [] if os.environ.get("HCS_SLURM") == "full" else ["test_bbbc013.py"]
 NODES = ("cpu1", "cpu2", "gpu1")
 
 
