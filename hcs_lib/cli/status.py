@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from hcs_lib.planning.pace import Pace
@@ -27,38 +27,46 @@ def status(folder: Path, as_json: bool) -> None:
     and where the log of its job is; so does one for each job that ended before its wells were finished. While wells
     run, it says when all will be executed, if as many go on at once as now.
 
-    Only plans, manifests, receipts and journals are read; whether outputs are whole is for `hcs verify` to say.
-    Results are written by a run, which need not be a run of Snakemake.
+    Only plans, manifests, receipts, journals and logs are read; whether outputs are whole is for `hcs verify` to say.
 
-    Exit status: 0; 1 if more wells of a plate failed than allowed, or a plate waits at its gate; 2 no results.
+    Exit status: 0; 1 if more wells of a plate failed than allowed, or a plate waits at its gate or was refused; 2 no
+    results.
 
     With --json: {"plates": [{"plate", "wells", "done", "running", "failed", "left_out", "to_do", "allowed_failures",
     "waits", "stages": [{"stage", "scope", "wells", "done", "running", "failed", "not_reached", "to_do", "seconds"}]}],
-    "not_compiled": [P], "failures": [{"plate", "well", "stage", "reason", "log", "left_out"}],
+    "not_compiled": [P], "refused": [{"plate", "reason"}],
+    "failures": [{"plate", "well", "stage", "reason", "log", "left_out"}],
     "ended": [{"plate", "stage", "batch", "reason", "log"}], "running": N, "seconds": S, "ends": T}. "seconds" is
     that of the wells of a stage, and what is left for one job at a time; "ends" is null where nothing runs.
     """
     from datetime import UTC, datetime
 
     from hcs_lib.planning.pace import pace_of
-    from hcs_lib.planning.progress import look_at_plate
+    from hcs_lib.planning.progress import PLAN, look_at_plate, refusal_of
     from hcs_lib.provenance.runs import find_plates
 
     folders = find_plates(folder)
-    not_compiled = [path.name for path in folders if not (path / "plan.json").is_file()]
-    plates = [look_at_plate(path) for path in folders if path.name not in not_compiled]
+    refused = {path.name: str(refusal) for path in folders if (refusal := refusal_of(path))}
+    not_compiled = [path.name for path in folders if not (path / PLAN).is_file()]
+    plates = [look_at_plate(path) for path in folders if path.name not in (*refused, *not_compiled)]
     pace = pace_of(plates)
     now = datetime.now(UTC)
     if as_json:
-        click.echo(_json(plates, not_compiled, pace, pace.ends(now)), nl=False)
+        click.echo(_json(plates, refused, not_compiled, pace, pace.ends(now)), nl=False)
     else:
-        for line in _lines(plates, not_compiled, pace, now):
+        for line in _lines(plates, refused, not_compiled, pace, now):
             click.echo(line)
-    if not all(plate.passed for plate in plates):
+    if refused or not all(plate.passed for plate in plates):
         sys.exit(1)
 
 
-def _json(plates: Sequence[PlateProgress], not_compiled: Sequence[str], pace: Pace, ends: datetime | None) -> bytes:
+def _json(
+    plates: Sequence[PlateProgress],
+    refused: Mapping[str, str],
+    not_compiled: Sequence[str],
+    pace: Pace,
+    ends: datetime | None,
+) -> bytes:
     from dataclasses import asdict
 
     from hcs_lib.core.canonical import canonical_json
@@ -67,6 +75,7 @@ def _json(plates: Sequence[PlateProgress], not_compiled: Sequence[str], pace: Pa
         {
             "plates": [plate.to_json() for plate in plates],
             "not_compiled": not_compiled,
+            "refused": [{"plate": name, "reason": reason} for name, reason in refused.items()],
             "failures": [asdict(failed) | {"log": str(failed.log)} for plate in plates for failed in plate.failures],
             "ended": [asdict(job) | {"log": str(job.log)} for plate in plates for job in plate.ended],
             "running": pace.running,
@@ -76,15 +85,20 @@ def _json(plates: Sequence[PlateProgress], not_compiled: Sequence[str], pace: Pa
     )
 
 
-def _lines(plates: Sequence[PlateProgress], not_compiled: Sequence[str], pace: Pace, now: datetime) -> Iterator[str]:
+def _lines(
+    plates: Sequence[PlateProgress], refused: Mapping[str, str], not_compiled: Sequence[str], pace: Pace, now: datetime
+) -> Iterator[str]:
     for plate in plates:
         yield from plate_lines(plate)
+    for name, reason in refused.items():
+        yield f"{name}: refused"
+        yield from (f"  {line}" for line in reason.splitlines())
     for name in not_compiled:
         yield f"{name}: not compiled"
     if len(plates) > 1:
         total: Counter[str] = sum((plate.counts for plate in plates), Counter())
         yield f"{len(plates)} plates: {_counts(total)}"
-    if not not_compiled or pace.seconds != 0:
+    if plates and (not not_compiled or pace.seconds != 0):
         yield _outlook(pace, now)
 
 
@@ -130,11 +144,16 @@ def _counts(counts: Counter[str], allowed: int | None = None) -> str:
 
 def summary_lines(results: Path, names: Iterable[str]) -> Iterator[str]:
     """Describe what a run of the workflow left: plates, failed wells, and where the tables and the report are."""
-    from hcs_lib.planning.progress import look_at_plate
+    from hcs_lib.core.errors import UserError
+    from hcs_lib.planning.progress import PLAN, look_at_plate
 
     for folder in (results / name for name in names):
-        if (folder / "plan.json").is_file():
+        if not (folder / PLAN).is_file():
+            continue
+        try:
             yield from plate_lines(look_at_plate(folder))
+        except UserError as error:  # refused, or damaged
+            yield from (f"{folder.name}: {line}" for line in str(error).splitlines())
     report = results / "report" / "summary.html"
     if report.is_file():
         yield f"All plates: {report}"

@@ -15,11 +15,15 @@ from hcs_lib.contexts.context import PLATE, Scope
 from hcs_lib.contexts.gates import GateFound, Waiting, waits_at_gate
 from hcs_lib.contexts.manifests import Manifest, PlatePlan, Stage
 from hcs_lib.contexts.receipts import BatchReceipt, Receipt
+from hcs_lib.core.errors import UserError
+from hcs_lib.core.refusals import when_refused
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.journal import flight_of
 
 Fate = Literal["done", "running", "failed", "to_do", "not_reached"]
 """Of a well in a stage. `failed` is a failure of its data; it does not reach the stages after."""
+
+PLAN = "plan.json"
 
 _SAMPLE = 8
 """Receipts of a stage whose times are read."""
@@ -123,6 +127,17 @@ class PlateProgress:
         }
 
 
+def refusal_of(folder: Path) -> UserError | None:
+    """Return why a plate was refused when it was indexed or compiled; None where it was not."""
+    if not when_refused(folder / PLAN):
+        return None
+    try:
+        PlatePlan.load(folder / PLAN)
+    except UserError as refused:
+        return refused
+    return None
+
+
 def look_at_plate(folder: Path) -> PlateProgress:
     """Say how far a plate is.
 
@@ -137,9 +152,9 @@ def look_at_plate(folder: Path) -> PlateProgress:
     Raises
     ------
     UserError
-        Where the plate is not compiled, or its plan or a manifest is damaged.
+        Where the plate is not compiled or was refused, or its plan or a manifest is damaged.
     """
-    plan = PlatePlan.load(folder / "plan.json")
+    plan = PlatePlan.load(folder / PLAN)
     failed: dict[str, FailedWell] = {}
     ended: list[EndedJob] = []
     stages = []

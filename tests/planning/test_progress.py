@@ -11,11 +11,13 @@ import tifffile
 from click.testing import CliRunner, Result
 
 from hcs_lib.cli.main import cli
+from hcs_lib.cli.status import summary_lines
 from hcs_lib.compiler.compile import compile_plate, index_anew
 from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.contexts.gates import FlaggedSite, GateFound
 from hcs_lib.contexts.receipts import Receipt
-from hcs_lib.core.errors import UserError
+from hcs_lib.core.errors import Problem, UserError
+from hcs_lib.core.refusals import refuse
 from hcs_lib.execution.execute import execute_manifest
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.journal import in_flight
@@ -304,3 +306,17 @@ def test_plate_that_is_not_compiled(analysis: Path) -> None:
     assert (found.exit_code, found.output) == (0, "plate1: not compiled\n")
     with pytest.raises(UserError, match=r"plan\.json"):
         look_at_plate(folder)
+
+
+def test_plate_that_was_refused_says_why(analysis: Path) -> None:
+    folder = analysis / "results/plate1"
+    refuse(folder / "plan.json", UserError([Problem("pipeline.yaml:3", "There is no function."), Problem("", "More.")]))
+    found = status(analysis)
+    assert found.exit_code == 1
+    assert found.output == "plate1: refused\n  pipeline.yaml:3: There is no function.\n  More.\n"
+    told = json.loads(status(analysis, "--json").output)
+    assert told["refused"] == [{"plate": "plate1", "reason": "pipeline.yaml:3: There is no function.\nMore."}]
+    assert list(summary_lines(analysis / "results", ["plate1", "plate2"])) == [
+        "plate1: pipeline.yaml:3: There is no function.",
+        "plate1: More.",
+    ]

@@ -46,7 +46,8 @@ checkpoint plans:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=more(500),
+        runtime=more(10),
         gpu=0,
     message:
         "Plans of plates, group {wildcards.group}"
