@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hcs_lib.cli.status import failure_line, stage_line
@@ -11,10 +11,12 @@ from hcs_lib.core.errors import HcsError
 from hcs_lib.planning.progress import look_at_plate
 
 
-class WellCounter(logging.Handler):
+class Watcher(logging.Handler):
     """A handler beside those of Snakemake's logger: counts the wells of a stage whenever a job of it is finished.
 
-    A well that failed is told once. Only the plate of the job is looked at.
+    A well that failed is told once. Only the plate of the job is looked at. Why a scheduler lost or refused a job is
+    told, too: the logger of profiles/default knows nothing but the job's own log. Where the job came to none, that says
+    it as well. So the handler stands before others.
 
     Parameters
     ----------
@@ -38,6 +40,15 @@ class WellCounter(logging.Handler):
             self._jobs[said["jobid"]] = wildcards["plate"], wildcards["stage"]
         elif said.get("event") == "job_finished" and said["job_id"] in self._jobs:
             self._count(*self._jobs.pop(said["job_id"]))
+        elif said.get("event") == "job_error" and said["rule_msg"]:
+            self._tell_why(said["rule_name"], said["rule_msg"].splitlines()[0], map(Path, said["log"]))
+
+    def _tell_why(self, rule: str, reason: str, logs: Iterable[Path]) -> None:
+        self._tell(f"{rule}: {reason}")
+        for log in logs:
+            if not log.exists():
+                log.parent.mkdir(parents=True, exist_ok=True)
+                log.write_text(f"hcs: {reason}\n")
 
     def _count(self, name: str, stage: str) -> None:
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hcs_lib.cli import watching
-from hcs_lib.cli.watching import WellCounter
+from hcs_lib.cli.watching import Watcher
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import UserError
 from hcs_lib.planning.progress import FailedWell, Fate, PlateProgress, StageProgress
@@ -48,7 +48,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def logged(run: Run, records: Iterable[dict[str, object]]) -> list[str]:
     logger = logging.Logger("snakemake", logging.INFO)
-    logger.addHandler(WellCounter(run.results, run.lines.append))
+    logger.addHandler(Watcher(run.results, run.lines.append))
     for record in records:
         logger.info("", extra=record)
         if record.get("jobid") == 8:
@@ -81,3 +81,14 @@ def test_a_plate_that_cannot_be_looked_at_disturbs_nothing(run: Run, monkeypatch
 
     monkeypatch.setattr(watching, "look_at_plate", fail)
     assert logged(run, [info(1, plate="p1", stage="s01-cpu"), {"event": "job_finished", "job_id": 1}]) == []
+
+
+def test_why_a_job_was_lost_is_told_and_stands_in_a_log_that_it_did_not_begin(run: Run, tmp_path: Path) -> None:
+    begun, none = tmp_path / "begun.log", tmp_path / "logs/none.log"
+    begun.write_text("demo A01 s01-cpu: done in 0.10 s\n")
+    message = "SLURM-job '7' failed, SLURM status is: 'NODE_FAIL'.\nFor further error details see elsewhere.\n"
+    error = {"event": "job_error", "rule_name": "execute_cpu", "rule_msg": message, "log": [str(begun), str(none)]}
+    reason = "SLURM-job '7' failed, SLURM status is: 'NODE_FAIL'."
+    assert logged(run, [error, error | {"rule_msg": None}]) == [f"execute_cpu: {reason}"]
+    assert begun.read_text() == "demo A01 s01-cpu: done in 0.10 s\n"
+    assert none.read_text() == f"hcs: {reason}\n"

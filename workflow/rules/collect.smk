@@ -63,9 +63,9 @@ onstart:
             for folder in expand("results/{plate}", plate=PIPELINES):
                 forget(Path(folder), stages={path.name for path in Path(folder, "receipts").glob(f"s*-{kind}")})
     from snakemake.logging import logger
-    from hcs_lib.cli.watching import WellCounter
+    from hcs_lib.cli.watching import Watcher
 
-    logger.addHandler(WellCounter(Path("results"), logger.info))
+    logger.handlers.insert(0, Watcher(Path("results"), logger.info))
 
 
 onsuccess:

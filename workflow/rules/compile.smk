@@ -15,7 +15,7 @@ rule compile:
     threads: 1
     resources:
         mem_mb=more(1000),
-        runtime=more(60),
+        runtime=more(30),
         gpu=0,
     params:
         # What was refused is tried again by every run.

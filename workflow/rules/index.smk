@@ -10,7 +10,7 @@ rule index:
     threads: 1
     resources:
         mem_mb=more(1000),
-        runtime=more(120),
+        runtime=more(60),
         gpu=0,
     params:
         again=lambda wildcards: when_refused(Path("results", wildcards.plate, "index.json")),

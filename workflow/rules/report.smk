@@ -66,7 +66,7 @@ rule figures:
     threads: 1
     resources:
         mem_mb=more(2000),
-        runtime=more(60),
+        runtime=more(30),
         gpu=0,
     params:
         code=code("contexts", "core", "report", "screening", "storage", "cli/report.py"),
@@ -108,7 +108,7 @@ rule summary:
     threads: 1
     resources:
         mem_mb=more(2000),
-        runtime=more(60),
+        runtime=more(30),
         gpu=0,
     params:
         code=code("contexts", "core", "report", "screening", "storage", "cli/report.py"),
