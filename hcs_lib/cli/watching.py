@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from hcs_lib.cli.status import failure_line, stage_line
 from hcs_lib.core.errors import HcsError
@@ -34,8 +36,11 @@ class Watcher(logging.Handler):
         self._told: set[tuple[str, str]] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Look at what Snakemake logs: a job of a stage began, or is finished."""
-        said = vars(record)
+        """Look at what Snakemake logs: a job of a stage began, is finished, or was lost."""
+        with suppress(HcsError, OSError):  # a plate that is compiled anew meanwhile, a full disk: the run goes on
+            self._look(vars(record))
+
+    def _look(self, said: Mapping[str, Any]) -> None:
         if said.get("event") == "job_info" and "stage" in (wildcards := said["wildcards"] or {}):
             self._jobs[said["jobid"]] = wildcards["plate"], wildcards["stage"]
         elif said.get("event") == "job_finished" and said["job_id"] in self._jobs:
@@ -51,10 +56,7 @@ class Watcher(logging.Handler):
                 log.write_text(f"hcs: {reason}\n")
 
     def _count(self, name: str, stage: str) -> None:
-        try:
-            plate = look_at_plate(self._results / name)
-        except HcsError:  # a plate that is compiled anew meanwhile: no reason to end the run
-            return
+        plate = look_at_plate(self._results / name)
         for failed in plate.failures:
             if (name, failed.well) not in self._told:
                 self._told.add((name, failed.well))

@@ -24,6 +24,7 @@ Fate = Literal["done", "running", "failed", "to_do", "not_reached"]
 """Of a well in a stage. `failed` is a failure of its data; it does not reach the stages after."""
 
 PLAN = "plan.json"
+"""In a plate's results, once it is compiled, or was refused."""
 
 _SAMPLE = 8
 """Receipts of a stage whose times are read."""
