@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.workflow, pytest.mark.slurm]
 TOGETHER = ("cancelled", "node", "memory")
 ALONE = [(loss,) for loss in (*TOGETHER, "daemon")]
 LOSSES = [TOGETHER, *ALONE] if os.environ.get("HCS_SLURM") == "full" else [TOGETHER]
-HUNGRY = "H12"
-"""A well that needs more memory than its job asks for at first, and less than at its second attempt."""
+HUNGRY = "H01"
+"""The first well of its batch. It needs more memory than its job asks for at first, and less than at the second attempt."""
 STAGE = "s01-cpu"
 EXECUTE = f"rule_execute_cpu_wildcards_demo_{STAGE}_"
 STATES = {"cancelled": "CANCELLED", "node": "NODE_FAIL", "daemon": "NODE_FAIL", "memory": "FAILED"}
@@ -66,11 +66,16 @@ def test_lost_jobs_are_done_again_without_a_hand(
         jobs = [job for submitted in cluster.jobs(before).values() for job in submitted]
         return [job for job in jobs if job.state == "RUNNING" and job.nodes == node and job.comment.startswith(EXECUTE)]
 
+    def lost(state: str) -> list[Any]:
+        return [job for submitted in cluster.jobs(before).values() for job in submitted if job.state == state]
+
     command = prepared.command("results/demo/verdict.txt", "results/demo/tables/hits.csv", slurm=True)
     log = prepared.folder / "run.log"
     with log.open("wb") as file:
         process = subprocess.Popen(command, cwd=prepared.folder, stdout=file, stderr=subprocess.STDOUT)
     try:
+        if "memory" in losses:
+            wait_for("a job killed for its memory", lambda: lost("FAILED"), process)
         if "cancelled" in losses:
             victim = wait_for("a job to cancel", lambda: at_work("cpu1"), process)[0]
             cluster.cancel(victim)
@@ -80,11 +85,7 @@ def test_lost_jobs_are_done_again_without_a_hand(
                 cluster.kill_node("cpu2", victims)
             else:
                 cluster.kill_daemon("cpu2")
-            wait_for(
-                "a job lost with its node",
-                lambda: [job for jobs in cluster.jobs(before).values() for job in jobs if job.state == "NODE_FAIL"],
-                process,
-            )
+            wait_for("a job lost with its node", lambda: lost("NODE_FAIL"), process)
             cluster.start_nodes()
         process.wait(timeout=400)
     finally:
