@@ -18,7 +18,7 @@ TOGETHER = ("cancelled", "node", "memory")
 ALONE = [(loss,) for loss in (*TOGETHER, "daemon")]
 LOSSES = [TOGETHER, *ALONE] if os.environ.get("HCS_SLURM") == "full" else [TOGETHER]
 HUNGRY = "H01"
-"""The first well of its batch. It needs more memory than its job asks for at first, and less than at the second attempt."""
+"""The first well of its batch: it needs more memory than its job asks for at first, and less than at the second."""
 STAGE = "s01-cpu"
 EXECUTE = f"rule_execute_cpu_wildcards_demo_{STAGE}_"
 STATES = {"cancelled": "CANCELLED", "node": "NODE_FAIL", "daemon": "NODE_FAIL", "memory": "FAILED"}
