@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench faults truth lock
+.PHONY: help setup profile demo test lint bench faults slurm truth lock
 .DELETE_ON_ERROR:
 
 comma := ,
@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell \
 	$(python) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $(python))))
 EXTRAS ?=
+PROFILE ?= slurm
 
 # One stamp for each set of extras that was asked for: a second call costs nothing, a new lock installs again.
 installed = $(VENV)/.installed-$(subst $(comma),-,$(or $(1),base))
@@ -16,6 +17,14 @@ help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(call installed,$(EXTRAS))  ## .venv from the lock; EXTRAS=opencl,torch,kornia,nd2,czi,slurm,cuda12,cuda13,dev adds to it
+
+# As Snakemake is told where the workflow is, profiles/default is not found by itself.
+profile:  ## `snakemake --profile slurm` from any folder: a copy for you to edit; PROFILE=local-gpu
+	@profile="$${XDG_CONFIG_HOME:-$$HOME/.config}/snakemake/$(PROFILE)/config.yaml" && \
+	if [ -e "$$profile" ]; then echo "$$profile is there already; remove it first." >&2; exit 1; fi && \
+	mkdir -p "$$(dirname "$$profile")" && \
+	{ cat profiles/$(PROFILE)/config.yaml profiles/default/config.yaml && echo 'snakefile: "$(CURDIR)/Snakefile"'; } >"$$profile" && \
+	echo "Edit $$profile: partition, account, GPUs."
 
 demo: demo/plate  ## a synthetic plate through the whole workflow, compared with its truth
 	$(BIN)/snakemake --cores 2
@@ -45,6 +54,9 @@ bench: $(call installed,dev)  ## what a run costs: benchmarks/
 faults: $(call installed,dev)  ## killed at twenty random moments, run again, compared; pipelines, configurations and contexts changed at random
 	HCS_FAULTS=20 $(BIN)/pytest -rP tests/workflow/test_kills.py
 	HCS_EXAMPLES=3000 $(BIN)/pytest tests/compiler/test_random.py tests/execution/test_forged.py
+
+slurm: $(call installed,dev-slurm)  ## on a Slurm cluster that the tests start: more losses, and BBBC013
+	HCS_SLURM=full $(BIN)/pytest tests/slurm
 
 truth: $(call installed,dev)  ## the complete test of contracts: every function probed again
 	HCS_TRUTH=1 $(BIN)/pytest tests/registry

@@ -22,6 +22,7 @@ _COMMANDS = {
     "show": "hcs_lib.cli.compile:show",
     "plan": "hcs_lib.cli.plan:plan",
     "execute": "hcs_lib.cli.execute:execute",
+    "status": "hcs_lib.cli.status:status",
     "clean": "hcs_lib.cli.clean:clean",
     "gate": "hcs_lib.cli.gate:gate",
     "collect": "hcs_lib.cli.collect:collect",

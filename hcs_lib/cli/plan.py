@@ -110,14 +110,15 @@ def _summary(work: Work, wells_per_batch: int, *, running: bool) -> str:
         return "No well is to be executed."
     if work.wells_per_batch is None:
         return "No well was measured yet: how long it takes is not known."
-    seconds = "an unknown time" if work.seconds is None else f"about {_duration(work.seconds)} of one core"
+    seconds = "an unknown time" if work.seconds is None else f"about {duration(work.seconds)} of one core"
     return (
         f"It takes {seconds}, by {work.measured} wells measured. With wells_per_batch: {work.wells_per_batch} "
         f"(now {wells_per_batch}) a job lasts about three minutes, or does all wells."
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return seconds in the unit that a person would take."""
     return (
         f"{seconds:.0f} s"
         if seconds < 120

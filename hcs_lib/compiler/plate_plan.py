@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hcs_lib.compiler.batches import batch_wells
 from hcs_lib.compiler.draft import DraftContext, DraftStage, ExecutionSettings
-from hcs_lib.compiler.resources import Resources, resources_of
+from hcs_lib.compiler.durations import job_minutes
+from hcs_lib.compiler.resources import resources_of
 from hcs_lib.compiler.tables import object_table, site_table
-from hcs_lib.contexts.context import PLATE
+from hcs_lib.contexts.context import PLATE, FrozenContext
 from hcs_lib.contexts.manifests import Gate, ObjectTable, PlatePlan, SiteTable, Stage
 from hcs_lib.pipeline.loading import LoadedPipeline
 from hcs_lib.pipeline.settings import PlateSettings, Settings
@@ -64,15 +65,19 @@ def _stage(
     pipeline: LoadedPipeline,
     execution: ExecutionSettings,
 ) -> Stage:
-    needs = [_needs(part, execution) for part in parts]
+    largest = [_largest(part, execution) for part in parts]
+    needs = [resources_of(context) for context in largest]
+    batches = _batches(stage, {well for part in parts for well in part.wells}, settings, index)
+    most = max(map(len, batches.values()))
     return Stage(
         name=stage.name,
         scope=stage.scope,
         gpu=stage.gpu,
         steps=tuple(pipeline.model.steps[number].name for number in stage.steps),
-        batches=_batches(stage, {well for part in parts for well in part.wells}, settings, index),
+        batches=batches,
         mem_mb=max(need.memory_mb for need in needs),
         gpu_mb=max(need.gpu_mb for need in needs),
+        minutes=max(job_minutes(context, len(index.sites), most) for context in largest),
     )
 
 
@@ -119,10 +124,10 @@ def _merged(tables: Iterable[ObjectTable | None]) -> ObjectTable | None:
     )
 
 
-def _needs(part: DraftContext, execution: ExecutionSettings) -> Resources:
-    """Estimate what a job needs, from the context of the well with the largest images."""
+def _largest(part: DraftContext, execution: ExecutionSettings) -> FrozenContext:
+    """Return the context of the well with the largest images, by which the needs of a job are estimated."""
     stores = [plan.zarr_store for plan in part.step_plans.values() if plan.zarr_store and plan.zarr_store.shapes]
     largest = max(part.wells, key=lambda well: sum(math.prod((store.shapes or {})[well]) for store in stores))
     before = {(passed.stage.name, passed.axis_of(largest)): "" for passed in part.takes}
     (context,) = dataclasses.replace(part, wells=(largest,)).freeze(execution, before)
-    return resources_of(context)
+    return context

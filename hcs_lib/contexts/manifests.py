@@ -52,10 +52,11 @@ class Manifest(Frozen):
 
 
 class Stage(Frozen):
-    """Consecutive steps that run in one process. `gpu` is the number of GPUs that a job of it needs.
+    """Consecutive steps that run in one process.
 
-    In the plate's scope, its one batch has `plate` for a well. `mem_mb` is its estimated memory, `gpu_mb` that on a GPU
-    (0 where it needs none).
+    `gpu` is the number of GPUs that a job of it needs, `mem_mb` the memory, `gpu_mb` that on a GPU (0 where it needs
+    none), `minutes` what it may take, all estimated when compiling. In the plate's scope, its one batch has `plate` for
+    a well.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Stage(Frozen):
     batches: FrozenDict
     mem_mb: int
     gpu_mb: int = 0
+    minutes: int = 0
 
 
 class ObjectTable(Frozen):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -106,12 +106,7 @@ class Receipt(Frozen):
     @classmethod
     def load(cls, path: Path) -> Receipt | None:
         """Read a receipt; None where there is none that can be trusted (absent, truncated, foreign)."""
-        import json
-
-        try:
-            return cls.model_validate(json.loads(path.read_bytes()))
-        except (OSError, ValueError, ValidationError):
-            return None
+        return _load(cls, path)
 
 
 class BatchReceipt(Frozen):
@@ -125,3 +120,20 @@ class BatchReceipt(Frozen):
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return self.model_dump(mode="json")
+
+    @classmethod
+    def load(cls, path: Path) -> BatchReceipt | None:
+        """Read the receipt of a batch; None where there is none that can be trusted."""
+        return _load(cls, path)
+
+
+_Model = TypeVar("_Model", bound=Frozen)
+
+
+def _load(model: type[_Model], path: Path) -> _Model | None:
+    import json
+
+    try:
+        return model.model_validate(json.loads(path.read_bytes()))
+    except (OSError, ValueError, ValidationError):
+        return None

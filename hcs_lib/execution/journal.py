@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from hcs_lib.core.errors import MachineError
 
@@ -62,6 +62,26 @@ def in_flight(folder: Path, digest: str, *, forget: bool = False, wait_seconds: 
                 _remove(folder)
             raise
         _remove(folder)
+
+
+def flight_of(folder: Path) -> Literal["running", "died"] | None:
+    """Tell whether a well is in flight: a living process executes it, or died on it; None: neither.
+
+    Nothing is changed. A process on another machine is seen where locks of the file system reach there.
+
+    Parameters
+    ----------
+    folder
+        Work folder of the well.
+    """
+    try:
+        with (folder / _NAME).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except BlockingIOError:
+        return "running"
+    return "died"
 
 
 def _deaths(file: IO[str], digest: str) -> int:

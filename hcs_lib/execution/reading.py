@@ -40,6 +40,9 @@ class Reading:
     def __init__(
         self, context: FrozenContext, raw: Path, results: Path, tasks: Sequence[Task], reader: Executor
     ) -> None:
+        if context.takes:
+            # Not first in the thread that reads: of a package that two threads import at once, one may see a half.
+            import zarr  # noqa: F401
         self._planes = Planes(context, raw)
         self._taken = Taken(context.takes, results)
         self._groups = deque(task.reads for task in tasks if task.reads)

@@ -1,1 +1,1 @@
-"""What a run of the workflow would do, and why, before it is run."""
+"""What a run of the workflow would do, and why; and how far one is."""

@@ -23,6 +23,13 @@ def test_truncated_file_fails_its_well_alone(bbbc013: Callable) -> None:
     assert "1 failed (0 allowed)" in first.text
     assert "bad_plane" in first.text
     assert "Traceback" not in first.text
+    reason = analysis.receipts()["A02"]["reason"]
+    line = f"A02 failed in s01-cpu: {reason} (results/bbbc013/logs/s01-cpu/b001.log)"
+    lines = [text.strip() for text in first.text.splitlines()]
+    assert f"bbbc013: {line}" in lines, "told when its job ended"
+    assert "bbbc013 s01-cpu: 2 of 3 wells done, 1 failed" in lines
+    ended = first.text.rpartition("bbbc013: 2 of 3 wells done, 1 failed (0 allowed); results/bbbc013/tables\n")[2]
+    assert ended.startswith(f"  {line}\nAll plates: results/report/summary.html\n"), "a summary at the end"
     with (analysis.results / "tables/wells.csv").open(newline="") as file:
         assert {row["well"]: row["status"] for row in csv.DictReader(file)} == {
             "A01": "done", "A02": "failed", "A12": "done",

@@ -96,3 +96,33 @@ def test_stages_give_what_one_stage_gives_and_redo_only_what_changed(demo: Path,
     verified = program("hcs", "verify", two / "results", cwd=two)
     assert verified.status == 0, verified.text
     assert "estimate_flat_field" in (two / "results/demo/provenance/methods.md").read_text()
+
+
+IMPORTS = """\
+import sys, threading
+
+class InTheMainThread:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "zarr" and threading.current_thread() is not threading.main_thread():
+            raise AssertionError(f"{name} is imported while another thread may import it")
+
+sys.meta_path.insert(0, InTheMainThread())
+from hcs_lib.cli.main import main
+main()
+"""
+
+
+def test_what_both_threads_of_a_job_need_is_imported_before_there_are_two(demo: Path, program: Callable) -> None:
+    """Of zarr, one thread saw a half where both began with it: a job failed now and then."""
+    folder = configure(demo, "imports", ", checkpoint: true")
+    results = folder / "results/demo"
+    for command in (
+        ("index", demo / "demo/plate", "--plate", "demo", "--output", results / "index.json"),
+        ("compile",),
+        ("execute", results / "manifests/s01-cpu/b001.json", results / "manifests/s02-cpu/b001.json"),
+    ):
+        made = program("hcs", *command, cwd=folder)
+        assert made.status == 0, made.text
+    done = program("python", "-c", IMPORTS, "execute", results / "manifests/s03-cpu/b001.json", cwd=folder)
+    assert done.status == 0, done.text
+    assert "done in" in done.text

@@ -17,7 +17,8 @@ rule collect:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=more(4000),
+        runtime=more(60),
         gpu=0,
     params:
         code=code("contexts", "core", "plates", "screening", "storage"),
@@ -43,7 +44,8 @@ rule verdict:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=more(500),
+        runtime=more(10),
         gpu=0,
     params:
         code=code("contexts", "core", "screening", "cli/collect.py", "cli/gate.py"),
@@ -60,9 +62,15 @@ onstart:
         if forced.forceall or f"execute_{kind}" in forced.forcerun:
             for folder in expand("results/{plate}", plate=PIPELINES):
                 forget(Path(folder), stages={path.name for path in Path(folder, "receipts").glob(f"s*-{kind}")})
+    from snakemake.logging import logger
+    from hcs_lib.cli.watching import Watcher
+
+    logger.handlers.insert(0, Watcher(Path("results"), logger.info))
 
 
 onsuccess:
-    for path in expand("results/{plate}/verdict.txt", plate=PIPELINES):
-        if Path(path).exists():
-            print(Path(path).read_text(), end="")
+    say_how_it_ended()
+
+
+onerror:
+    say_how_it_ended()

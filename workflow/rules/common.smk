@@ -24,6 +24,9 @@ from hcs_lib.registry.versions import gpus_to_probe, libraries_of, library_versi
 CLONE = Path(str(workflow.current_basedir)).parents[1]
 PACKAGE = Path(sys.modules["hcs_lib"].__file__).parent
 
+# Of the processes of Snakemake that a job on a cluster runs in: its limit holds for all of them.
+AROUND_A_JOB_MB = 300
+
 os.environ.update(
     # Jobs find `hcs` beside the Python that runs Snakemake, whether its environment is active or not.
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
@@ -165,10 +168,24 @@ def plan_of(plate):
     return load_plan(path, path.stat().st_mtime_ns)
 
 
+def more(amount):
+    """Return a resource of which there is more at each further attempt."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def stage_of(wildcards):
+    """Return what is planned of a stage."""
+    return next(stage for stage in plan_of(wildcards.plate).stages if stage.name == wildcards.stage)
+
+
 def stage_memory(wildcards, attempt):
     """Return the memory that a job of a stage needs, in MB; more at each further attempt."""
-    stages = {stage.name: stage for stage in plan_of(wildcards.plate).stages}
-    return stages[wildcards.stage].mem_mb * attempt
+    return (stage_of(wildcards).mem_mb + AROUND_A_JOB_MB) * attempt
+
+
+def stage_minutes(wildcards, attempt):
+    """Return the minutes that a job of a stage may take; more at each further attempt."""
+    return stage_of(wildcards).minutes * attempt
 
 
 @waits_for_checkpoint
@@ -284,6 +301,14 @@ replicates = decided(
     lambda: len(PIPELINES) > 1 and any(map(gone_on, PIPELINES)), lambda: rules.screen_replicates.output
 )
 crate = decided(lambda: any(map(gone_on, PIPELINES)), lambda: rules.crate.output)
+
+
+def say_how_it_ended():
+    """Print what the run left: wells, failures, tables, report."""
+    from hcs_lib.cli.status import summary_lines
+
+    for line in summary_lines(Path("results"), PIPELINES):
+        print(line)
 
 
 wildcard_constraints:

@@ -14,7 +14,8 @@ rule compile:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=more(1000),
+        runtime=more(30),
         gpu=0,
     params:
         # What was refused is tried again by every run.
@@ -45,7 +46,8 @@ checkpoint plans:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=more(500),
+        runtime=more(10),
         gpu=0,
     message:
         "Plans of plates, group {wildcards.group}"

@@ -16,6 +16,7 @@ rule execute_cpu:
     threads: 1
     resources:
         mem_mb=stage_memory,
+        runtime=stage_minutes,
         gpu=0,
     message:
         "Wells of plate {wildcards.plate}, stage {wildcards.stage}, batch {wildcards.batch}"
@@ -28,6 +29,7 @@ use rule execute_cpu as execute_gpu with:
         stage=r"s\d+-gpu",
     resources:
         mem_mb=stage_memory,
+        runtime=stage_minutes,
         gpu=1,
     message:
         "Wells of plate {wildcards.plate}, stage {wildcards.stage}, batch {wildcards.batch}, on a GPU"

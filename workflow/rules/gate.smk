@@ -14,7 +14,8 @@ checkpoint gate:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=more(1000),
+        runtime=more(10),
         gpu=0,
     params:
         code=code("contexts", "core", "screening", "cli/gate.py"),

@@ -9,7 +9,8 @@ rule index:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=more(1000),
+        runtime=more(60),
         gpu=0,
     params:
         again=lambda wildcards: when_refused(Path("results", wildcards.plate, "index.json")),

@@ -16,7 +16,8 @@ rule provenance:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=more(1000),
+        runtime=more(30),
         gpu=0,
     params:
         snakemake=SNAKEMAKE,
@@ -43,7 +44,8 @@ rule crate:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=more(1000),
+        runtime=more(30),
         gpu=0,
     params:
         plates=lambda wildcards, input: [

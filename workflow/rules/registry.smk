@@ -9,7 +9,8 @@ rule registry:
         "../envs/hcs.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
+        mem_mb=more(2000),
+        runtime=more(60),
         gpu=lambda wildcards: gpus_to_probe(wildcards.library),
     params:
         versions=lambda wildcards: library_versions(wildcards.library),

@@ -65,7 +65,8 @@ rule figures:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=more(2000),
+        runtime=more(30),
         gpu=0,
     params:
         code=code("contexts", "core", "report", "screening", "storage", "cli/report.py"),
@@ -106,7 +107,8 @@ rule summary:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=more(2000),
+        runtime=more(30),
         gpu=0,
     params:
         code=code("contexts", "core", "report", "screening", "storage", "cli/report.py"),

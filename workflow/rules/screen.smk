@@ -15,7 +15,8 @@ rule screen:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=more(2000),
+        runtime=more(30),
         gpu=0,
     params:
         settings=SETTINGS.screen.model_dump_json(),
@@ -40,7 +41,8 @@ rule screen_replicates:
         "../envs/hcs.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=more(2000),
+        runtime=more(30),
         gpu=0,
     params:
         folders=lambda wildcards, input: folders_of(file for file in input if file.endswith("hits.csv")),
