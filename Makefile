@@ -51,8 +51,8 @@ bench: $(call installed,dev)  ## what a run costs: benchmarks/
 	$(BIN)/python benchmarks/reruns.py
 	$(BIN)/python benchmarks/dag.py
 
-faults: $(call installed,dev)  ## killed at twenty random moments, run again, compared; pipelines, configurations and contexts changed at random
-	HCS_FAULTS=20 $(BIN)/pytest -rP tests/workflow/test_kills.py
+faults: $(call installed,dev)  ## 110 kills and every other fault of docs/faults.md; pipelines, configurations and contexts changed at random
+	HCS_FAULTS=100 $(BIN)/pytest --numprocesses 2 --dist loadfile tests/faults
 	HCS_EXAMPLES=3000 $(BIN)/pytest tests/compiler/test_random.py tests/execution/test_forged.py
 
 slurm: $(call installed,dev-slurm)  ## on a Slurm cluster that the tests start: more losses, and BBBC013

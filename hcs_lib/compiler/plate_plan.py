@@ -54,6 +54,7 @@ def plan_plate(
         site_table=sites,
         qc_flags=settings.qc_flags.model_dump(exclude_none=True) if sites else {},
         gate=_gate(settings, stages),
+        well_minutes=settings.well_minutes,
     )
 
 

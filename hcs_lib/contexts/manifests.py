@@ -103,6 +103,7 @@ class PlatePlan(Frozen):
     `other_wells` were imaged too, and no step concerns them: nothing is made of them, and they are not missing.
     `ome_zarr` is the version of OME-Zarr that `store` is of.
     `stages[…].batches` maps batch → wells. `qc_flags` maps flag → threshold (`hcs_lib.screening.flags`).
+    `well_minutes` is how long a job may work on one well of a stage.
     """
 
     schema_version: Literal[1] = 1
@@ -122,6 +123,7 @@ class PlatePlan(Frozen):
     site_table: SiteTable | None = None
     qc_flags: FrozenDict = Field(default_factory=dict)
     gate: Gate | None = None
+    well_minutes: float | None = None
     other_wells: tuple[str, ...] = ()
 
     @property

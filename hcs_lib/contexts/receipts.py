@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
-from hcs_lib.core.canonical import measure_tree
+from hcs_lib.core.canonical import digest_tree, measure_tree
 from hcs_lib.core.domains import Site
 from hcs_lib.core.files import write_json
 from hcs_lib.core.frozen import Frozen, FrozenDict
@@ -88,14 +89,21 @@ class Receipt(Frozen):
     def missing(self, results: Path) -> str | None:
         """Return the first output that is not there with its files and bytes, below the plate's results.
 
-        Nothing is read: names and sizes are compared. `hcs verify` compares the bytes. What is there for later stages
-        only is not missed: they ask for it when they need it.
+        Nothing is read: names and sizes are compared. What is there for later stages only is not missed: they ask for
+        it when they need it.
         """
         for output in self.outputs:
             if output.kind != "work" and measure_tree(results / output.path, output.without) != (
                 output.files,
                 output.bytes,
             ):
+                return output.path
+        return None
+
+    def damaged(self, results: Path, paths: Container[str]) -> str | None:
+        """Return the first output among `paths` that does not hold the bytes that were written. They are read."""
+        for output in self.outputs:
+            if output.path in paths and digest_tree(results / output.path, output.without).digest != output.digest:
                 return output.path
         return None
 

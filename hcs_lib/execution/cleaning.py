@@ -10,7 +10,13 @@ from hcs_lib.contexts.context import PLATE
 from hcs_lib.contexts.receipts import Receipt
 
 
-def forget(results: Path, *, stages: Container[str] | None = None, only_failed: bool = False) -> list[str]:
+def forget(
+    results: Path,
+    *,
+    stages: Container[str] | None = None,
+    wells: Container[str] | None = None,
+    only_failed: bool = False,
+) -> list[str]:
     """Remove the receipts of wells, and of their batches: the next run executes them again.
 
     Parameters
@@ -19,6 +25,8 @@ def forget(results: Path, *, stages: Container[str] | None = None, only_failed: 
         The results of one plate.
     stages
         Names of stages; None: all.
+    wells
+        Names of wells, `plate` for what is of the plate; None: all.
     only_failed
         Only of wells that failed.
 
@@ -29,7 +37,7 @@ def forget(results: Path, *, stages: Container[str] | None = None, only_failed: 
     forgotten = []
     for path in sorted((results / "receipts").glob("*/*.json")):
         stage = path.parent.name
-        if stages is not None and stage not in stages:
+        if (stages is not None and stage not in stages) or (wells is not None and path.stem not in wells):
             continue
         receipt = Receipt.load(path)
         if only_failed and receipt is not None and receipt.status == "done":

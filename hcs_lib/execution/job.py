@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -19,16 +20,19 @@ from hcs_lib.execution import outputs, receipts
 from hcs_lib.execution.devices import Gpu, leased_gpu
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.journal import MAX_DEATHS, in_flight
+from hcs_lib.execution.passing import outputs_taken
 from hcs_lib.execution.threads import limit_threads
 from hcs_lib.execution.validation import check_context
+from hcs_lib.execution.watchdog import limited
 from hcs_lib.execution.well import WellRun
-from hcs_lib.storage.work import work_path
 
 if TYPE_CHECKING:
     from hcs_lib.registry.service import BoundFunction
 
 WAIT_SECONDS = 600.0
 """How long to wait for a well that another process executes."""
+
+_log = logging.getLogger("hcs.execution")
 
 Report = Callable[[Receipt, bool], None]
 """Told of each well: its receipt, and whether it was kept from an earlier run."""
@@ -49,6 +53,11 @@ class Job:
     kept: Receipt | None = None
     stamp: tuple[int, int] | None = None
     run: WellRun | None = None
+
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+        return f"plate {self.context.plate}, {self.context.axis_id}, stage {self.context.stage}"
 
     @classmethod
     def look(cls, path: Path, context: FrozenContext, folders: WellFolders, *, retry_failed: bool) -> Job:
@@ -71,6 +80,7 @@ class Worker:
 
     def __init__(self, raw: Path | None, *, retry_failed: bool, report: Report | None) -> None:
         self._raw = raw
+        self._plan: PlatePlan | None = None
         self._retry_failed = retry_failed
         self._report = report
         self._stack = ExitStack()
@@ -112,7 +122,13 @@ class Worker:
         functions = _resolve(job.context)
         try:
             with in_flight(job.folders.work, job.digest, forget=forget, wait_seconds=WAIT_SECONDS) as deaths:
-                return self._overtaken(job) or self._run(job, functions, gpu, deaths, following)
+                receipt = self._overtaken(job)
+                if receipt is None:
+                    with limited(
+                        self._minutes(job.folders), job.where, lambda: job.run.doing if job.run else "(writing)"
+                    ):
+                        receipt = self._run(job, functions, gpu, deaths, following)
+                return receipt
         except OSError as error:
             raise MachineError(f"plate {job.context.plate}, {job.context.axis_id}: {error}") from error
 
@@ -139,22 +155,21 @@ class Worker:
         context, folders = job.context, job.folders
         record = receipts.Record(context, job.digest, gpu)
         staging = outputs.Staging(context, folders.work)
-        run = None
         try:
             if deaths >= MAX_DEATHS:
                 raise DataError(
                     f"The process died {deaths} times while it executed this well (a crash of a library, or killed, "
-                    "perhaps for memory). `--retry-failed` tries it again.",
+                    "perhaps for memory or as it took too long). `--retry-failed` tries it again.",
                     kind="crash",
                 )
-            run = job.run or self._ready(job)
-            run.run(staging, functions, lambda: self._begin(following))
-            receipt = record.done(run, staging.describe())
+            job.run = job.run or self._ready(job)
+            job.run.run(staging, functions, lambda: self._begin(following))
+            receipt = record.done(job.run, staging.describe())
         except DataError as error:
-            receipt = record.failed(error, run)
+            receipt = record.failed(error, job.run)
         finally:
-            if run is not None:
-                run.reading.close()
+            if job.run is not None:
+                job.run.reading.close()
             job.run = None
         folders.receipt.unlink(missing_ok=True)
         if receipt.status == "done":
@@ -176,12 +191,21 @@ class Worker:
                 job.run.reading.start_from_raw()
 
     def _raw_folder(self, folders: WellFolders) -> Path:
-        if self._raw is None:
-            self._raw = Path(PlatePlan.load(folders.results / "plan.json").raw_folder)
-        return self._raw
+        return self._raw or Path(self._plan_of(folders).raw_folder)
+
+    def _minutes(self, folders: WellFolders) -> float | None:
+        """Return how long a well may take; a context that is executed without its plan has no limit."""
+        there = self._plan or (folders.results / "plan.json").is_file()
+        return self._plan_of(folders).well_minutes if there else None
+
+    def _plan_of(self, folders: WellFolders) -> PlatePlan:
+        self._plan = self._plan or PlatePlan.load(folders.results / "plan.json")
+        return self._plan
 
     def _bring_back(self, job: Job) -> None:
-        """See that what earlier stages pass on is there; where it was cleaned away, execute them again.
+        """See that what earlier stages pass on is there as it was written; else execute them again.
+
+        What this well takes is read for it: names and sizes of files would not tell a damaged one.
 
         Raises
         ------
@@ -198,11 +222,14 @@ class Worker:
             if receipt is None or receipt.context_digest != context.before[stage] or receipt.status == "failed":
                 raise UserError(Problem(where, "this stage comes before, and was not executed, or failed.",
                                         f"`hcs execute {earlier.context}`."))  # fmt: skip
-            if (folders.results / work_path(stage, axis_id)).is_dir() and receipt.missing(folders.results) is None:
+            lost = receipt.missing(folders.results)
+            lost = lost or receipt.damaged(folders.results, outputs_taken(context, stage))
+            if lost is None:
                 continue
             if stage.endswith("gpu") and not context.stage.endswith("gpu"):
-                raise MachineError(f"{where}: what it passes on was removed, and needs a GPU to be made again. "
+                raise MachineError(f"{where}: {lost} is removed or damaged, and needs a GPU to be made again. "
                                    f"`hcs clean {folders.results} --stage {stage}`, and run the workflow.")  # fmt: skip
+            _log.warning("%s: %s is removed or damaged. It is made again.", where, lost)
             again = Job.look(earlier.context, FrozenContext.load(earlier.context), earlier, retry_failed=False)
             if again.digest != receipt.context_digest:
                 raise UserError(Problem(str(earlier.context), "The context is not the one that was executed.",

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import json
-import logging
-import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Literal
 
-from hcs_lib.core.errors import MachineError
+from hcs_lib.core.files import locked
 
 MAX_DEATHS = 2
 """A well that brought its process down so often is recorded as failed, so that its neighbours finish."""
 
 _NAME = "journal.json"
-_POLL_SECONDS = 0.2
-
-_log = logging.getLogger("hcs.execution")
 
 
 @contextmanager
@@ -48,7 +42,7 @@ def in_flight(folder: Path, digest: str, *, forget: bool = False, wait_seconds: 
     MachineError
         Where it still does then.
     """
-    with _locked(folder, wait_seconds) as file:
+    with locked(folder / _NAME, "another process executes this well.", wait_seconds) as file:
         try:
             deaths = 0 if forget else _deaths(file, digest)
             _record(file, digest, deaths)
@@ -116,37 +110,3 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(path)
         elif path.name != _NAME:
             path.unlink()
-
-
-@contextmanager
-def _locked(folder: Path, wait_seconds: float) -> Iterator[IO[str]]:
-    """Open the journal under a lock that ends with the process, whatever ends it."""
-    until = time.monotonic() + wait_seconds
-    told = False
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            file = (folder / _NAME).open("a+")
-        except FileNotFoundError:
-            continue  # The holder before us has just removed the folder.
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= until:
-                    raise MachineError(
-                        f"{folder}: another process executes this well. Wait for it, or end it, and run again."
-                    ) from None
-                if not told:
-                    _log.warning("%s: another process executes this well. Waiting for it.", folder)
-                    told = True
-                time.sleep(_POLL_SECONDS)
-                continue
-            try:
-                same = os.path.samestat(os.fstat(file.fileno()), (folder / _NAME).stat())
-            except FileNotFoundError:
-                same = False
-            if same:
-                file.seek(0)
-                yield file
-                return

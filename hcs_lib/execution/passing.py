@@ -51,9 +51,16 @@ class Taken:
         return read_plane(self._results / store.path / store.groups[field], place, store.label)
 
 
-def stores(context: FrozenContext, results: Path) -> dict[str, Path]:
-    """Return the stores that a context takes anything from, by their stages."""
-    return {passed.stage: results / work_path(passed.stage, passed.axis_id) for passed in context.takes}
+def outputs_taken(context: FrozenContext, stage: str) -> set[str]:
+    """Return the outputs of an earlier stage that a context reads, relative to the plate's results."""
+    found = set()
+    for passed in context.takes:
+        if passed.stage == stage:
+            found.add(work_path(stage, passed.axis_id))
+            if passed.store is not None:
+                label = f"/labels/{passed.store.label}" if passed.store.label else ""
+                found |= {f"{passed.store.path}/{group}{label}" for group in passed.store.groups.values()}
+    return found
 
 
 def left_out_before(context: FrozenContext, results: Path) -> dict[Site, str]:

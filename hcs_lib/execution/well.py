@@ -46,6 +46,8 @@ class WellRun:
     seconds
         Wall seconds of calls by step name, and of `(reading)`: waiting for what is read, `(writing)`: images and
         what later stages take, `(tables)`.
+    doing
+        The name, as in `seconds`, of what is being done.
     warnings
         What functions warned of.
     """
@@ -66,6 +68,7 @@ class WellRun:
         self._counts: dict[tuple[str, Site | None], int] = {}
         self._left_out: dict[Site, str] = {}
         self.seconds: dict[str, float] = {}
+        self.doing = "(reading)"
         self.warnings: dict[str, None] = {}
 
     def run(
@@ -236,7 +239,7 @@ class WellRun:
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
-        start = perf_counter()
+        start, self.doing = perf_counter(), name
         try:
             yield
         finally:

@@ -93,6 +93,9 @@ class Config(Model):
     qc_gate: QcGate | None = None
     """Measure image quality first, in a stage of its own, and [stop there](#flags-and-the-gate) where too many sites
     are flagged. By default nothing stops."""
+    well_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """How long a job may work on one well of a stage before it is ended, for a function that hangs. The well is tried
+    again by the next run; ended twice, it is recorded as failed, and the others go on. By default there is no limit."""
     fingerprint: Literal["stat", "content"] = "stat"
     """How a raw file is known again: by size and time stamp, or by a hash of its bytes."""
     ome_zarr: _OmeZarr = "0.5"
@@ -144,6 +147,7 @@ class Settings(Model):
     wells_per_batch: int
     bad_planes: Literal["fail", "skip_site", "skip_well"]
     allowed_failures: int
+    well_minutes: float | None = None
     fingerprint: Literal["stat", "content"]
     ome_zarr: Literal["0.4", "0.5"] = "0.5"
     screen: Screen = Screen()

@@ -16,7 +16,7 @@ from hcs_lib.contexts.gates import GateFound, Waiting, waits_at_gate
 from hcs_lib.contexts.manifests import Manifest, PlatePlan, Stage
 from hcs_lib.contexts.receipts import BatchReceipt, Receipt
 from hcs_lib.core.errors import UserError
-from hcs_lib.core.refusals import when_refused
+from hcs_lib.core.refusals import when_useless
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.journal import flight_of
 
@@ -130,7 +130,7 @@ class PlateProgress:
 
 def refusal_of(folder: Path) -> UserError | None:
     """Return why a plate was refused when it was indexed or compiled; None where it was not."""
-    if not when_refused(folder / PLAN):
+    if not when_useless(folder / PLAN):
         return None
     try:
         PlatePlan.load(folder / PLAN)

@@ -9,6 +9,7 @@ from typing import Any
 
 from hcs_lib.contexts.columns import COUNT, WELL_COLUMNS
 from hcs_lib.contexts.manifests import PlatePlan
+from hcs_lib.core.files import locked
 from hcs_lib.plates.platemap import read_platemap
 from hcs_lib.screening.objects import link_objects, write_objects
 from hcs_lib.screening.sites import SiteQuality, flagged_sites, measured_quality, write_sites
@@ -17,6 +18,9 @@ from hcs_lib.screening.wells import WellResult, load_results
 from hcs_lib.storage.collected import write_csv
 
 FAILURE_COLUMNS = ("plate", "well", "site", "stage", "step", "kind", "counts", "reason")
+
+WAIT_SECONDS = 600.0
+"""How long to wait for another process that collects the same plate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,9 @@ def collect_plate(folder: Path) -> Collected:
     Writes `tables/objects.parquet`, `sites.parquet`, `wells.csv` and `failures.csv`, completes the plate's
     OME-Zarr metadata with the wells that are done and its table of objects, and removes what the plan no longer names.
 
+    Processes that collect the same plate do it one after another, each from what there is when its turn comes: what a
+    killed run left behind does not write over what is newer.
+
     Parameters
     ----------
     folder
@@ -49,7 +56,19 @@ def collect_plate(folder: Path) -> Collected:
     ------
     UserError
         Where the plate was not compiled, or a well not executed.
+    MachineError
+        Where another process collects the plate, and does not end.
     """
+    PlatePlan.load(folder / "plan.json")
+    lock = folder / ".collect.lock"
+    with locked(lock, "another process collects this plate.", WAIT_SECONDS):
+        try:
+            return _collect(folder)
+        finally:
+            lock.unlink()
+
+
+def _collect(folder: Path) -> Collected:
     plan = PlatePlan.load(folder / "plan.json")
     results = load_results(folder, plan)
     tables = folder / "tables"

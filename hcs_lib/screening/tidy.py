@@ -7,10 +7,14 @@ from pathlib import Path
 
 from hcs_lib.contexts.context import PLATE
 from hcs_lib.contexts.manifests import PlatePlan
+from hcs_lib.core.files import leftovers
 from hcs_lib.screening.wells import WellResult
 from hcs_lib.storage.images import label_names, write_labels_group
 from hcs_lib.storage.plate import write_plate
 from hcs_lib.storage.plate_table import GROUP, remove_tables
+
+_WRITTEN = ("*", "*/*", "*/*/*", "*.zarr/*/*/*/labels")
+"""Folders of a plate's results in which files are replaced one by one."""
 
 
 def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
@@ -18,9 +22,10 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
 
     What is kept: every output that the receipt of a well names (of a well that failed, those of the stages before),
     and the receipts that wells ended with: of the plan's stages, none after one in which the well failed.
-    Only the plate's own results are touched. Where no well is done, there is no plate, and the store goes but for what
-    earlier stages left.
+    Only the plate's own results are touched; what is temporary in them, and was left by a process that died, goes too.
+    Where no well is done, there is no plate, and the store goes but for what earlier stages left.
     """
+    _remove_leftovers(folder)
     named = {output.path for result in results for receipt in result.receipts for output in receipt.outputs}
 
     reached = {(receipt.stage, receipt.well) for result in results for receipt in result.receipts}
@@ -77,3 +82,14 @@ def tidy(folder: Path, plan: PlatePlan, results: list[WellResult]) -> None:
         remove_tables(store)
         if store.is_dir() and not any(store.iterdir()):
             store.rmdir()
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of writers that died. In `work` there are none, but what is in flight."""
+    written = [folder, *(path for pattern in _WRITTEN for path in folder.glob(pattern))]
+    work = folder / "work"
+    for left in (left for path in written if work not in (path, *path.parents) for left in leftovers(path)):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()

@@ -69,7 +69,7 @@ def load_results(folder: Path, plan: PlatePlan, *, until: str | None = None) -> 
     ------
     UserError
         Where a well has no receipt for the context that the plan compiled: it was not executed since. Where an
-        output that a receipt names is absent, or of another number of files or bytes.
+        output that a receipt names is absent, or of another number of files or bytes, or a table of other bytes.
 
     A well whose plate failed in a stage of the plate's scope ends there too, for that reason.
     """
@@ -88,16 +88,16 @@ def load_results(folder: Path, plan: PlatePlan, *, until: str | None = None) -> 
                         Problem(
                             f"plate {plan.plate}, well {well}, stage {stage.name}",
                             "there is no receipt for the compiled context: the well was not executed since.",
-                            "Run the workflow, or `hcs execute` with its context.",
+                            "Run the workflow, or `hcs execute` with its context; where it was executed, "
+                            f"`hcs clean {folder} --damaged` before.",
                         )
                     )
-                elif missing := receipt.missing(folder):
+                elif lost := receipt.missing(folder) or receipt.damaged(folder, _tables(receipt)):
                     problems.append(
                         Problem(
                             f"plate {plan.plate}, well {well}, stage {stage.name}",
-                            f"{missing} is not there as the receipt has it.",
-                            f"`hcs execute {folder / 'manifests' / stage.name / f'{batch}.json'}` makes it again; "
-                            "`hcs verify` finds all that is.",
+                            f"{lost} is not there as the receipt has it.",
+                            f"`hcs clean {folder} --damaged`, and the next run of the workflow makes it again.",
                         )
                     )
                 else:
@@ -107,6 +107,11 @@ def load_results(folder: Path, plan: PlatePlan, *, until: str | None = None) -> 
     if problems:
         raise UserError(problems)
     return [WellResult(well, tuple(found[well])) for well in plan.wells if found[well]]
+
+
+def _tables(receipt: Receipt) -> set[str]:
+    """Return the tables of a well: what is going to be read."""
+    return {output.path for output in receipt.outputs if output.kind == "table"}
 
 
 def _has_failed(receipts: Sequence[Receipt]) -> bool:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 
 from hcs_lib.contexts.manifests import Manifest, ObjectTable, PlatePlan, Stage
 from hcs_lib.contexts.receipts import Failure, Output, Receipt, SiteRecord
+from hcs_lib.core.canonical import digest_tree
 from hcs_lib.core.errors import UserError
 from hcs_lib.core.files import write_json
+from hcs_lib.screening import collect
 from hcs_lib.screening.collect import collect_plate
 from hcs_lib.screening.verdict import verdict
 from hcs_lib.screening.wells import WellResult
@@ -47,7 +50,7 @@ def _part(folder, well, area, gfp):
 def _table(folder, well, columns):
     path = f"tables/wells/{well}/objects.parquet"
     write_table(folder / path, columns)
-    return Output(path=path, kind="table", name="objects", digest="", files=1, bytes=(folder / path).stat().st_size)
+    return Output(path=path, kind="table", name="objects", **digest_tree(folder / path)._asdict())
 
 
 def _replace(plate, well, output):
@@ -243,7 +246,7 @@ def test_what_no_finished_well_names_is_removed(plate):
 def test_an_output_that_is_gone_is_named(plate, path):
     (plate / path).unlink()
     with pytest.raises(
-        UserError, match=r"well A01, stage s01-cpu: .* is not there as the receipt has it. `hcs execute"
+        UserError, match=r"well A01, stage s01-cpu: .* is not there as the receipt has it. `hcs clean .* --damaged`"
     ):
         collect_plate(plate)
     assert not (plate / "tables/wells.csv").exists()
@@ -284,3 +287,49 @@ def test_sites_have_what_all_stages_counted():
         (2, "skipped", 0, {}),
         (3, "done", 6, {"nuclei": 5}),
     ]
+
+
+def test_an_older_run_that_still_collects_is_waited_for(plate, monkeypatch, caplog):
+    """It has read what there was; what is newer since is collected after it, and stays."""
+    real, read, go_on = collect.tidy, threading.Event(), threading.Event()
+
+    def held(*arguments):
+        if not read.is_set():
+            read.set()
+            assert go_on.wait(60)
+        real(*arguments)
+
+    monkeypatch.setattr(collect, "tidy", held)
+    older, newer = (threading.Thread(target=collect_plate, args=(plate,)) for _ in range(2))
+    older.start()
+    assert read.wait(60)
+    _replace(plate, "A01", _part(plate, "A01", [77.0], [7.0]))
+    newer.start()
+    while "another process collects this plate. Waiting for it." not in caplog.text:
+        assert newer.is_alive()
+    assert 77.0 not in _objects(plate)[COLUMNS[0]].to_pylist()
+    go_on.set()
+    for thread in (older, newer):
+        thread.join(60)
+    assert 77.0 in _objects(plate)[COLUMNS[0]].to_pylist()
+    assert not (plate / ".collect.lock").exists()
+
+
+def test_what_writers_left_that_died_is_removed(plate):
+    left = [
+        plate / ".plan.json.ab12cd_9",
+        plate / "receipts/s01-cpu/.A01.json.abcdefgh",
+        plate / "p.zarr/A/.zarr.json.12345678",
+        plate / "tables/.objects.parquet.abcdefgh/part",
+    ]
+    in_flight = plate / "work/s01-cpu/A01/.A01.json.abcdefgh"
+    for path in (*left, in_flight):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    collect_plate(plate)
+    assert not any(path.exists() for path in left)
+    assert in_flight.exists()
+
+
+def _objects(plate):
+    return pq.read_table(plate / "tables/objects.parquet")

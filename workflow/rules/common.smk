@@ -11,7 +11,7 @@ from hcs_lib.contexts.engine import current_engine
 from hcs_lib.contexts.gates import waits_at_gate
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.core.errors import HcsError, MachineError, UserError
-from hcs_lib.core.refusals import when_refused
+from hcs_lib.core.refusals import when_useless
 from hcs_lib.core.sources import digest_sources
 from hcs_lib.execution.cleaning import forget
 from hcs_lib.pipeline.files import named_files

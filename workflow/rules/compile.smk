@@ -18,8 +18,8 @@ rule compile:
         runtime=more(30),
         gpu=0,
     params:
-        # What was refused is tried again by every run.
-        again=lambda wildcards: when_refused(Path("results", wildcards.plate, "plan.json")),
+        # What was refused is tried again by every run, and what was cut is written again.
+        again=lambda wildcards: when_useless(Path("results", wildcards.plate, "plan.json")),
         source=str(SOURCE),
         settings=settings_of,
         pipeline=lambda wildcards: PIPELINES[wildcards.plate].model.model_dump(mode="json"),

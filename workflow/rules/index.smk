@@ -13,7 +13,7 @@ rule index:
         runtime=more(60),
         gpu=0,
     params:
-        again=lambda wildcards: when_refused(Path("results", wildcards.plate, "index.json")),
+        again=lambda wildcards: when_useless(Path("results", wildcards.plate, "index.json")),
         options=index_options,
         snapshot=lambda wildcards: snapshot(SETTINGS.plate(wildcards.plate).path),
         code=code("core", "plates"),
