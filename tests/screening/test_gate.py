@@ -13,6 +13,7 @@ from hcs_lib.cli.gate import gate as gate_command
 from hcs_lib.contexts.gates import GateFound, waits_at_gate
 from hcs_lib.contexts.manifests import Gate, Manifest, ObjectTable, PlatePlan, SiteTable, Stage
 from hcs_lib.contexts.receipts import Failure, Output, Receipt, SiteRecord
+from hcs_lib.core.canonical import digest_tree
 from hcs_lib.core.errors import UserError
 from hcs_lib.screening.collect import collect_plate
 from hcs_lib.screening.gate import approve, judge
@@ -50,7 +51,7 @@ def save_receipt(folder, well, stage, *, outputs=(), sites=(), failure=None):
 
 
 def written(folder, path, name):
-    return Output(path=path, kind="table", name=name, digest="", files=1, bytes=(folder / path).stat().st_size)
+    return Output(path=path, kind="table", name=name, **digest_tree(folder / path)._asdict())
 
 
 def save_quality(folder, well, slopes, saturated=(0.0, 0.0)):
