@@ -45,7 +45,7 @@ def prepared(make: Callable[[str], Any], request: pytest.FixtureRequest) -> Any:
     analysis.edit("config/config.yaml", "wells_per_batch: 48", "wells_per_batch: 12")
     analysis.edit("config/pipelines/demo.yaml", "seconds: 0.0", f"seconds: {seconds}")
     if "memory" in losses:
-        hungry = f"{{wells: [{HUNGRY}], step: held, args: {{held.hold: {{megabytes: 500, seconds: 5}}}}}}"
+        hungry = f"{{wells: [{HUNGRY}], step: held, args: {{held.hold: {{megabytes: 400, seconds: 5}}}}}}"
         with (analysis.folder / "config/pipelines/demo.yaml").open("a") as file:
             file.write(f"overrides:\n  - {hungry}\n")
     analysis.run("--until", "compile", slurm=False)

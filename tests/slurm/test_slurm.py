@@ -69,7 +69,7 @@ def test_a_plate_of_96_wells_with_a_stage_on_gpus_is_that_of_a_local_run(
         assert submitted[0].minutes != "UNLIMITED"
     (job,) = jobs["rule_execute_gpu_wildcards_demo_s02-gpu_b001"]
     stage = plan["stages"][1]
-    assert job.memory == f"{stage['mem_mb'] + 300}M"
+    assert job.memory == f"{stage['mem_mb'] + 400}M"
     assert job.minutes == f"00:{stage['minutes']}:00"
 
 

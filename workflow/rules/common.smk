@@ -25,7 +25,7 @@ CLONE = Path(str(workflow.current_basedir)).parents[1]
 PACKAGE = Path(sys.modules["hcs_lib"].__file__).parent
 
 # Of the processes of Snakemake that a job on a cluster runs in: its limit holds for all of them.
-AROUND_A_JOB_MB = 300
+AROUND_A_JOB_MB = 400
 
 os.environ.update(
     # Jobs find `hcs` beside the Python that runs Snakemake, whether its environment is active or not.
