@@ -1,5 +1,6 @@
 """A Slurm cluster on this machine for all tests, a plate of 96 wells, and what its results must be."""
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -154,14 +156,17 @@ def free_ports(count: int) -> int:
     raise AssertionError("no free ports")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    if reason := reason_to_skip():
-        pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("slurm")
-    subprocess.run([HERE / "start", folder, str(free_ports(4)), str(os.getpid())], check=True, timeout=60)
-    yield Cluster(folder)
-    subprocess.run([HERE / "stop", folder], check=True, timeout=60)
+    # One at a time on a machine: workers of pytest wait for one another.
+    with (Path(tempfile.gettempdir()) / "hcs-slurm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if reason := reason_to_skip():
+            pytest.skip(reason)
+        folder = tmp_path_factory.mktemp("slurm")
+        subprocess.run([HERE / "start", folder, str(free_ports(4)), str(os.getpid())], check=True, timeout=60)
+        yield Cluster(folder)
+        subprocess.run([HERE / "stop", folder], check=True, timeout=60)
 
 
 @dataclass(frozen=True)
