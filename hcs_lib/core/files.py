@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import logging
 import os
 import re
 import time
@@ -20,8 +19,6 @@ _POLL_SECONDS = 0.2
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
 """As `tempfile` completes `.NAME.`."""
-
-_log = logging.getLogger("hcs")
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -124,7 +121,10 @@ def locked(path: Path, busy: str, wait_seconds: float) -> Iterator[IO[str]]:
                 if time.monotonic() >= until:
                     raise MachineError(f"{path.parent}: {busy} Wait for it, or end it, and run again.") from None
                 if not told:
-                    _log.warning("%s: %s Waiting for it.", path.parent, busy)
+                    # Imported here: the catalogue of functions is loaded without it.
+                    from logging import getLogger
+
+                    getLogger("hcs").warning("%s: %s Waiting for it.", path.parent, busy)
                     told = True
                 time.sleep(_POLL_SECONDS)
                 continue
