@@ -62,8 +62,8 @@ def measure(folder: Path, where: tuple[str, ...]) -> tuple[int, float, float, fl
     busy, start = busy_s(), time.monotonic()
     with (folder / "log").open("w+") as log:
         process = subprocess.Popen(
-            [BIN / "snakemake", *where, "--snakefile", REPOSITORY / "Snakefile", "--directory", folder,
-             "--configfile", folder / "config.yaml", "results/demo/verdict.txt"],
+            [BIN / "snakemake", "results/demo/verdict.txt", *where, "--snakefile", REPOSITORY / "Snakefile",
+             "--directory", folder, "--configfile", folder / "config.yaml"],
             cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         _, status, usage = os.wait4(process.pid, 0)
@@ -71,7 +71,7 @@ def measure(folder: Path, where: tuple[str, ...]) -> tuple[int, float, float, fl
         text = log.read()
     if os.waitstatus_to_exitcode(status):
         sys.exit(text)
-    (jobs,) = re.findall(r"^total +(\d+)$", text, re.MULTILINE)[-1:]
+    (jobs,) = re.findall(r"^ *total +(\d+) *$", text, re.MULTILINE)[-1:]
     return int(jobs), busy_s() - busy, usage.ru_utime + usage.ru_stime, time.monotonic() - start
 
 
