@@ -7,7 +7,6 @@ until they are complete; and, in each call, its image, what its functions work w
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, NamedTuple
@@ -18,6 +17,7 @@ from hcs_lib.contexts.order import Task, tasks_of
 from hcs_lib.contexts.plans import Chain, FunctionCall, StepPlan
 from hcs_lib.contexts.values import StoredImage, Value, Wiring, raw_written, stored_images
 from hcs_lib.core.declare import MemoryType
+from hcs_lib.core.dtypes import itemsize
 
 Place = Literal["host", "device"]
 
@@ -35,22 +35,16 @@ _DTYPES = {"labels": "int32", "mask": "bool"}
 _COMPRESSED = {"float": 0.9, "label": 0.1}
 """Part of its size to which an image is compressed at worst."""
 
-_HEAP = 1.1
-"""What the heap takes for what is allocated: it has gaps."""
-
 _INTEGERS = 0.6
 """The same for images of integers, whose lowest bits are noise and whose highest are not used."""
+
+_HEAP = 1.1
+"""What the heap takes for what is allocated: it has gaps."""
 
 
 def peak_bytes(context: FrozenContext) -> dict[Place, float]:
     """Estimate the most bytes of arrays, on the host and on a GPU, while a context is executed."""
     return Replay(context).peak()
-
-
-def itemsize(dtype: str) -> int:
-    """Return the bytes of one pixel."""
-    bits = re.search(r"\d+$", dtype)
-    return int(bits[0]) // 8 if bits else 1
 
 
 class _Memory:

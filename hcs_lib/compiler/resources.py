@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from hcs_lib.compiler.replay import LEVELS, itemsize, peak_bytes
+from hcs_lib.compiler.replay import LEVELS, peak_bytes
 from hcs_lib.compiler.working import base_mb
 from hcs_lib.contexts.context import FrozenContext
 from hcs_lib.contexts.plans import ZarrStore
+from hcs_lib.core.dtypes import itemsize
 
 DEVICE_MB = 500
 """What a process takes of a GPU before any array: the context of CUDA, and the kernels of a library."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
 from hcs_lib.core.declare import Axis, Coupling, MemoryType, ProcessingContract, Returns, Rows
+from hcs_lib.core.dtypes import bits
 
 Origin = Literal["probed", "inferred", "declared"]
 
@@ -109,7 +109,7 @@ class FunctionEntry:
         if self.origin == "declared" or self.returns != "image":
             return frozenset()
         return frozenset(
-            given for given, result in self.dtypes.items() if result in _NARROW and _bits(given) > _bits(result)
+            given for given, result in self.dtypes.items() if result in _NARROW and bits(given) > bits(result)
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -141,11 +141,6 @@ def refused_dtype(function_id: str, known: Collection[str], dtype: str) -> tuple
 
 
 _NARROW = frozenset({"int8", "int16", "uint8", "uint16"})
-
-
-def _bits(dtype: str) -> int:
-    found = re.search(r"\d+$", dtype)
-    return int(found[0]) if found else 1
 
 
 _TUPLES = frozenset({"tags", "accepts", "special_inputs", "special_outputs"})

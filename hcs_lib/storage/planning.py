@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+from hcs_lib.core.dtypes import itemsize
 from hcs_lib.storage.spec import ArraySpec, OmeZarr
 
 _CHUNK = 1024
@@ -19,7 +20,7 @@ _LARGEST = 2**20
 """Pixels along the side of an image."""
 
 _CODEC = "blosc-zstd-1-bitshuffle"
-_DTYPE = re.compile(r"(?:u?int(8|16|32|64)|float(16|32|64)|bool)")
+_DTYPE = re.compile(r"u?int(8|16|32|64)|float(16|32|64)|bool")
 
 
 def plan_array(
@@ -125,10 +126,9 @@ def _levels(shape: Sequence[int]) -> int:
 
 
 def _itemsize(dtype: str) -> int:
-    match = _DTYPE.fullmatch(dtype)
-    if not match:
+    if not _DTYPE.fullmatch(dtype):
         raise ValueError(f"{dtype!r} is no dtype of an image")
-    return int(match[1] or match[2] or 8) // 8
+    return itemsize(dtype)
 
 
 def _chunks(shape: Sequence[int]) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hcs_lib.cli.showing import print_context
-from hcs_lib.compiler.replay import Replay, itemsize, peak_bytes
+from hcs_lib.compiler.replay import Replay, peak_bytes
 from hcs_lib.compiler.resources import DEVICE_MB, resources_of
 from hcs_lib.compiler.working import working_bytes
 from hcs_lib.contexts.context import FrozenContext
@@ -161,8 +161,3 @@ def test_what_functions_work_with(fake: SimpleNamespace) -> None:
 def test_estimates_are_no_part_of_contexts() -> None:
     """Another estimate must not run wells again."""
     assert not [source for source in SOURCES if source.startswith("compiler")]
-
-
-@pytest.mark.parametrize(("dtype", "size"), [("uint8", 1), ("bool", 1), ("uint16", 2), ("float64", 8)])
-def test_the_size_of_a_pixel(dtype: str, size: int) -> None:
-    assert itemsize(dtype) == size
