@@ -52,8 +52,8 @@ def base_mb(context: FrozenContext) -> int:
 def _measured() -> Mapping[str, tuple[list[float], list[float]]]:
     """Return what was measured of planes and of volumes: with narrow pixels first."""
     table = json.loads(files("hcs_lib.compiler").joinpath("working.json").read_bytes())
-    known = {
-        name: [[size for size in sizes if size is not None] for sizes in (four[:2], four[2:])]
-        for name, four in table.items()
-    }
-    return {name: (planes, volumes) for name, (planes, volumes) in known.items()}
+    return {name: (_known(four[:2]), _known(four[2:])) for name, four in table.items()}
+
+
+def _known(sizes: list[float | None]) -> list[float]:
+    return [size for size in sizes if size is not None]
