@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import re
 from collections.abc import Iterator
@@ -11,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
 
-from hcs_lib.core.errors import MachineError, Problem, UserError
-from hcs_lib.plates.tiff import PlaneError
+from hcs_lib.core.errors import Problem, UserError
+from hcs_lib.plates.tiff import PlaneError, fault_of
 
 EXTRAS = {"nd2": "nd2", "aicspylibczi": "czi"}
 """Library → the extra of this package that installs it."""
@@ -54,9 +53,7 @@ def open_container(path: Path, magic: bytes, what: str) -> Iterator[BinaryIO]:
     except (PlaneError, UserError, MemoryError):
         raise
     except OSError as error:
-        if error.errno in (errno.EIO, errno.ESTALE):
-            raise MachineError(f"{path}: {error.strerror}.") from error
-        raise PlaneError("unreadable", f"the file cannot be opened: {error.strerror or error}.") from None
+        raise fault_of(path, error) from None
     except Exception as error:
         # Parsers fail in any way on a damaged file, and repeat its bytes and where it lies.
         said = re.sub(r"\bb(['\"]).*?\1", "…", " ".join(str(error).split()).replace(str(path), path.name))

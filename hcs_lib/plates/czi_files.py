@@ -131,7 +131,7 @@ def _read_tiles(path: Path, _size: int, _mtime_ns: int) -> tuple[tuple[Tile, ...
     for axis in {axis for tile in tiles for axis in tile.at} - {*_AXES}:
         if len({tile.number(axis) for tile in tiles}) > 1:
             raise PlaneError("not_a_plane", f"its images run over the axis {axis}; expected no others than {_AXES}.")
-    tiles.sort(key=lambda tile: [tile.number(axis) for axis in _AXES])
+    tiles.sort(key=lambda tile: _key(tile.at))
     if not tiles:
         raise PlaneError("unreadable", "its directory names no image.")
     return tuple(tiles), _DTYPES[kind]

@@ -13,12 +13,13 @@ from hcs_lib.core.errors import UserError
 from hcs_lib.core.files import write_atomic
 from hcs_lib.core.refusals import refuse
 from hcs_lib.core.sources import digest_sources
+from hcs_lib.plates.containers import EXTRAS
 from hcs_lib.plates.listing import snapshot
 
 if TYPE_CHECKING:
     from hcs_lib.plates.index import Fingerprint, PlateIndex
 
-_READERS = ("aicspylibczi", "imagecodecs", "nd2", "tifffile")
+_READERS = ("imagecodecs", "tifffile", *EXTRAS)
 
 
 def index_into(

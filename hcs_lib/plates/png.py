@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -10,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from hcs_lib.core.errors import MachineError
-from hcs_lib.plates.tiff import Page, PlaneError
+from hcs_lib.plates.tiff import Page, PlaneError, fault_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,6 +81,4 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
                 raise PlaneError("empty", "the file has no bytes.")
             yield file, size
     except OSError as error:
-        if error.errno in (errno.EIO, errno.ESTALE):
-            raise MachineError(f"{path}: {error.strerror}.") from error
-        raise PlaneError("unreadable", f"the file cannot be opened: {error.strerror}.") from None
+        raise fault_of(path, error) from None

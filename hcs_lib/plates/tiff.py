@@ -35,6 +35,19 @@ class PlaneError(Exception):
         self.kind: ProblemKind = kind
 
 
+def fault_of(path: Path, error: OSError) -> PlaneError:
+    """Return what is wrong with a file that the system does not let us read.
+
+    Raises
+    ------
+    MachineError
+        Where the disk fails.
+    """
+    if error.errno in (errno.EIO, errno.ESTALE):
+        raise MachineError(f"{path}: {error.strerror}.") from error
+    return PlaneError("unreadable", f"the file cannot be opened: {error.strerror or error}.")
+
+
 class Page(NamedTuple):
     """One plane of a file: page number, (rows, columns), dtype, what its file says of it, and what is wrong with it."""
 
@@ -106,9 +119,7 @@ def _opened(path: Path) -> Iterator[tuple[TiffFile, int]]:
     except (PlaneError, MemoryError):
         raise
     except OSError as error:
-        if error.errno in (errno.EIO, errno.ESTALE):
-            raise MachineError(f"{path}: {error.strerror}.") from error
-        raise PlaneError("unreadable", f"the file cannot be opened: {error.strerror or error}.") from None
+        raise fault_of(path, error) from None
     except Exception as error:
         # Parser and decoders fail in any way on a damaged file: division by zero, bad unpacking, errors of their own.
         with path.open("rb") as file:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 _LARGEST = 2**30
 """Bytes of an index file. The largest that are known (a measurement of 384 wells) have a tenth."""
+
+_COLOUR = re.compile(r"#(?:[0-9A-Fa-f]{2})?([0-9A-Fa-f]{6})")
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 2048
 """Bytes of the name of a file, and characters of a path within a plate's folder: less than a system takes."""
@@ -117,6 +120,12 @@ def whole(text: object) -> int | None:
     """Return a whole number from 0 that fits 31 bits; None where the text is none."""
     value = number(text)
     return int(value) if value is not None and value.is_integer() and 0 <= value < 2**31 else None
+
+
+def colour(text: str | None) -> str | None:
+    """Return RRGGBB of a colour as XML of Windows has it, `#AARRGGBB` or `#RRGGBB`; None where the text is none."""
+    match = _COLOUR.fullmatch(text or "")
+    return match[1].upper() if match else None
 
 
 def _bytes(path: Path) -> bytes:

@@ -15,7 +15,7 @@ from hcs_lib.plates.formats.base import Found, PlaneFile, PlateFacts, well_at
 from hcs_lib.plates.index import PlaneProblem
 from hcs_lib.plates.listing import name_of, parent_of
 from hcs_lib.plates.metadata import PlaneMetadata, merge
-from hcs_lib.plates.vendorfiles import VendorFileError, number, read_xml, whole, within
+from hcs_lib.plates.vendorfiles import VendorFileError, colour, number, read_xml, whole, within
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -171,13 +171,12 @@ def _measurement(folder: Path, place: str, files: Sequence[str]) -> tuple[_Measu
     }
     for channel in setting.iterfind("ChannelList/Channel") if setting is not None else ():
         id_, band = channel.get("Ch", ""), _BAND.match(channel.get("Acquisition", ""))
-        colour = re.fullmatch(r"#(?:[0-9A-Fa-f]{2})?([0-9A-Fa-f]{6})", channel.get("Color", ""))
         used = [lights.get((light.text or "").strip()) for light in channel.iterfind("LightSourceName")]
         said = PlaneMetadata(
             channel=channel.get("Fluorophore") or channel.get("Acquisition") or None,
             wavelength_nm=float(band[1]) if band else None,
             excitation_nm=(used[0] or None) if len(used) == 1 else None,
-            colour=colour[1].upper() if colour else None,
+            colour=colour(channel.get("Color")),
         )
         channels[id_] = merge(channels.get(id_), said) or said
     time_points = whole(detail.get("TimePointCount")) if detail is not None else None

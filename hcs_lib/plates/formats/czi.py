@@ -6,7 +6,6 @@ tiles in the image that the file makes of them all: x to the right and y downwar
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -18,7 +17,7 @@ from hcs_lib.plates.index import PlaneProblem
 from hcs_lib.plates.listing import parent_of
 from hcs_lib.plates.metadata import PlaneMetadata
 from hcs_lib.plates.tiff import PlaneError
-from hcs_lib.plates.vendorfiles import number, whole
+from hcs_lib.plates.vendorfiles import colour, number, whole
 
 _IMAGE = "Metadata/Information/Image"
 
@@ -108,12 +107,11 @@ def _wells(xml: Element) -> Mapping[int, str]:
 def _channels(xml: Element) -> Mapping[int, PlaneMetadata]:
     found = {}
     for c, channel in enumerate(xml.iterfind(f"{_IMAGE}/Dimensions/Channels/Channel")):
-        colour = re.fullmatch(r"#(?:[0-9A-Fa-f]{2})?([0-9A-Fa-f]{6})", channel.findtext("Color") or "")
         found[c] = PlaneMetadata(
             channel=channel.get("Name") or channel.findtext("Fluor") or None,
             wavelength_nm=number(channel.findtext("EmissionWavelength")) or None,
             excitation_nm=number(channel.findtext("ExcitationWavelength")) or None,
-            colour=colour[1].upper() if colour else None,
+            colour=colour(channel.findtext("Color")),
         )
     return found
 
