@@ -144,16 +144,15 @@ def stored_images(context: FrozenContext, wiring: Wiring) -> Iterator[StoredImag
         store = plan.zarr_store
         if store is None:
             continue
+        index, label = plan.step_index, store.label
         # A label image is the step's own result, or a special output of it.
-        own = store.label is None or (plan.special_outputs.get("labels") == store.label and plan.returns == "labels")
-        whole = plan.output_domain if own else calls_of(plan)
+        whole = plan.output_domain if label is None else named_domain(plan, label)
         for field in whole.site:
             domain = whole.replace(site=(field,))
             values = tuple(
-                wiring.image(plan.step_index, at) if own else wiring.named(plan.step_index, str(store.label), at)
-                for at in domain
+                wiring.image(index, at) if label is None else wiring.named(index, label, at) for at in domain
             )
-            yield StoredImage(store, plan, domain.site[0], domain, values)
+            yield StoredImage(store, plan, field, domain, values)
 
 
 def raw_written(context: FrozenContext, wiring: Wiring) -> frozenset[Value]:
