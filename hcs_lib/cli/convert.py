@@ -227,9 +227,7 @@ def execute_batch(manifest: Path, of: str) -> list[str]:
 
 def _left_out(results: Path) -> Iterator[tuple[str, str]]:
     """Yield well and site, and why they are not there."""
-    from hcs_lib.storage.collected import read_csv
+    from hcs_lib.screening.verdict import verdict
 
-    header, rows = read_csv(results / "tables" / "failures.csv")
-    for row in rows:
-        said = dict(zip(header, row, strict=True))
-        yield f"{said['well']}{' site ' + said['site'] if said['site'] else ''}", said["reason"]
+    for row in verdict(results).failures:
+        yield f"{row['well']}{' site ' + row['site'] if row['site'] else ''}", row["reason"]
