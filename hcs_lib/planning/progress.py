@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -190,8 +190,9 @@ class _Look:
 
     def fates(self, batch: str, failed: Mapping[str, FailedWell]) -> dict[str, Fate]:
         """Return what became of the wells of a batch; `failed` did so in stages before."""
-        wells = Manifest.load(self.folder / "manifests" / self.stage / f"{batch}.json").wells
-        known = self._told_by_batch(batch, dict(wells))
+        manifest = self.folder / "manifests" / self.stage / f"{batch}.json"
+        receipt = self.folder / "receipts" / self.stage / "batches" / f"{batch}.json"
+        wells, known = _told_by_batch(manifest, receipt, _stamp(manifest), _stamp(receipt))
         return {
             well: "not_reached"
             if well in failed or PLATE in failed
@@ -200,18 +201,6 @@ class _Look:
             else self._fate(batch, well, digest)
             for well, digest in wells.items()
         }
-
-    def _told_by_batch(self, batch: str, wells: dict[str, str]) -> dict[str, str]:
-        """Return the status of wells by the receipt of their batch; nothing where it is not of these contexts."""
-        found = BatchReceipt.load(self.folder / "receipts" / self.stage / "batches" / f"{batch}.json")
-        wells_of = found.wells.items() if found else ()
-        try:
-            told = {well: (each["context_digest"], each["status"]) for well, each in wells_of}
-        except (KeyError, TypeError):
-            return {}
-        if {well: digest for well, (digest, _) in told.items()} != wells:
-            return {}
-        return {well: status for well, (_, status) in told.items()}
 
     def _fate(self, batch: str, well: str, digest: str) -> Fate:
         folders = WellFolders(self.folder, self.stage, well)
@@ -252,6 +241,32 @@ class _Look:
         receipts = (Receipt.load(WellFolders(self.folder, self.stage, well).receipt) for well in sample)
         taken = [_wall_seconds(receipt) for receipt in receipts if receipt is not None]
         return round(statistics.median(taken), 3) if taken else None
+
+
+@lru_cache(maxsize=512)
+def _told_by_batch(manifest: Path, receipt: Path, *_stamps: object) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return the contexts of the wells of a batch, and their status by its receipt.
+
+    There is no status where the receipt is not of these contexts. While the files are the same they are read once:
+    a plate is looked at whenever a job of it ends.
+    """
+    wells = dict(Manifest.load(manifest).wells)
+    found = BatchReceipt.load(receipt)
+    try:
+        told = {well: (each["context_digest"], each["status"]) for well, each in (found.wells if found else {}).items()}
+    except (KeyError, TypeError):
+        return wells, {}
+    if {well: digest for well, (digest, _) in told.items()} != wells:
+        return wells, {}
+    return wells, {well: status for well, (_, status) in told.items()}
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:  # whoever reads it says so
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _wall_seconds(receipt: Receipt) -> float:
