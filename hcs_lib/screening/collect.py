@@ -59,7 +59,7 @@ def collect_plate(folder: Path) -> Collected:
     MachineError
         Where another process collects the plate, and does not end.
     """
-    PlatePlan.load(folder / "plan.json")
+    PlatePlan.load(folder / "plan.json")  # Before anything is written: this is a plate's folder.
     lock = folder / ".collect.lock"
     with locked(lock, "another process collects this plate.", WAIT_SECONDS):
         try:

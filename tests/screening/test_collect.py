@@ -24,6 +24,7 @@ from hcs_lib.storage.tables import write_table
 WELLS = ("A01", "A02", "B01", "B02")
 NUMBER = "Nuclei_Number_Object_Number"
 COLUMNS = ("Nuclei_AreaShape_Area", "Nuclei_Intensity_MeanIntensity_GFP")
+OF_OBJECTS = ["Metadata_Plate", "Metadata_Well", "Metadata_Site", "Metadata_Region", NUMBER, *COLUMNS, "density"]
 
 
 def _receipt(well, *, failure=None, outputs=(), sites=(), counts=None):
@@ -112,15 +113,7 @@ def test_objects_of_all_wells_with_derived_features(plate):
     found = collect_plate(plate)
     table = pq.read_table(plate / "tables/objects.parquet")
     assert found.objects == table.num_rows == 3
-    assert table.column_names == [
-        "Metadata_Plate",
-        "Metadata_Well",
-        "Metadata_Site",
-        "Metadata_Region",
-        NUMBER,
-        *COLUMNS,
-        "density",
-    ]
+    assert table.column_names == OF_OBJECTS
     assert table.column("density").to_pylist() == [0.1, 0.2, 0.05]
 
 
@@ -129,15 +122,7 @@ def test_a_column_that_one_well_lacks_is_nan_there(plate):
     _replace(plate, "A02", _table(plate, "A02", columns))
     collect_plate(plate)
     table = pq.read_table(plate / "tables/objects.parquet")
-    assert table.column_names == [
-        "Metadata_Plate",
-        "Metadata_Well",
-        "Metadata_Site",
-        "Metadata_Region",
-        NUMBER,
-        *COLUMNS,
-        "density",
-    ]
+    assert table.column_names == OF_OBJECTS
     assert table.column(COLUMNS[0]).to_pylist() == [10, 20, 40, 5]
     assert np.isnan([table.column(name)[3].as_py() for name in (NUMBER, COLUMNS[1], "density")]).all()
 
