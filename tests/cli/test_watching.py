@@ -21,14 +21,20 @@ PLAN = PlatePlan(
 
 @dataclass
 class Run:
-    """A run whose plate is as `fates` say, whenever it is looked at."""
+    """A run whose plate is as `fates` say, whenever it is looked at. A look takes `look_s` of its clock."""
 
     results: Path
     fates: dict[str, Fate]
     lines: list[str]
+    look_s: float = 0.0
+    clock: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.clock
 
     def look(self, folder: Path) -> PlateProgress:
         assert folder == self.results / "p1"
+        self.clock += self.look_s
         log = folder / "logs/s01-cpu/b001.log"
         failures = [
             FailedWell("p1", well, "s01-cpu", "no image.", log, False)
@@ -43,6 +49,7 @@ class Run:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     run = Run(tmp_path, {"A01": "done", "A02": "to_do", "A03": "to_do"}, [])
     monkeypatch.setattr(watching, "look_at_plate", run.look)
+    monkeypatch.setattr(watching, "time", run)
     return run
 
 
@@ -75,6 +82,39 @@ def test_a_finished_job_of_a_stage_counts_wells_and_others_do_not(run: Run) -> N
     ]
 
 
+def test_looks_take_a_twentieth_of_the_time_and_leave_out_no_job(run: Run) -> None:
+    run.look_s = 0.5
+    stage = {"plate": "p1", "stage": "s01-cpu"}
+    logger = logging.Logger("snakemake", logging.INFO)
+    logger.addHandler(Watcher(run.results, run.lines.append))
+
+    def end(jobs: Iterable[int]) -> int:
+        for job in jobs:
+            logger.info("", extra=info(job, **stage))
+            logger.info("", extra={"event": "job_finished", "job_id": job})
+        return len(run.lines)
+
+    assert end(range(100)) == 1
+    run.clock = 9.9
+    assert end(range(100, 200)) == 1
+    run.clock = 10.0
+    # Of the jobs that ended meanwhile, whatever is logged next; then of none.
+    logger.info("", extra=info(200, plate="p1"))
+    logger.info("", extra=info(201, plate="p1"))
+    assert run.lines == 2 * ["p1 s01-cpu: 1 of 3 wells done, 2 to do"]
+    run.clock = 20.0
+    logger.info("", extra=info(202, plate="p1"))
+    assert end([]) == 2
+
+
+def test_a_job_that_failed_counts_as_well(run: Run) -> None:
+    error = {"event": "job_error", "jobid": 1, "rule_name": "execute_cpu", "rule_msg": "It was cancelled.", "log": []}
+    assert logged(run, [info(1, plate="p1", stage="s01-cpu"), error]) == [
+        "execute_cpu: It was cancelled.",
+        "p1 s01-cpu: 1 of 3 wells done, 2 to do",
+    ]
+
+
 def test_a_plate_that_cannot_be_looked_at_disturbs_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(folder: Path) -> PlateProgress:
         raise UserError(f"{folder} is compiled anew")
@@ -87,7 +127,13 @@ def test_why_a_job_was_lost_is_told_and_stands_in_a_log_that_it_did_not_begin(ru
     begun, none = tmp_path / "begun.log", tmp_path / "logs/none.log"
     begun.write_text("demo A01 s01-cpu: done in 0.10 s\n")
     message = "SLURM-job '7' failed, SLURM status is: 'NODE_FAIL'.\nFor further error details see elsewhere.\n"
-    error = {"event": "job_error", "rule_name": "execute_cpu", "rule_msg": message, "log": [str(begun), str(none)]}
+    error = {
+        "event": "job_error",
+        "jobid": 3,
+        "rule_name": "execute_cpu",
+        "rule_msg": message,
+        "log": [str(begun), str(none)],
+    }
     reason = "SLURM-job '7' failed, SLURM status is: 'NODE_FAIL'."
     assert logged(run, [error, error | {"rule_msg": None}]) == [f"execute_cpu: {reason}"]
     assert begun.read_text() == "demo A01 s01-cpu: done in 0.10 s\n"
