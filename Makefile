@@ -50,13 +50,17 @@ bench: $(call installed,dev)  ## what a run costs: benchmarks/
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/reruns.py
 	$(BIN)/python benchmarks/dag.py
+	$(BIN)/python benchmarks/omezarr.py
+	$(BIN)/python benchmarks/registry.py
+	$(BIN)/python benchmarks/report.py
 
 faults: $(call installed,dev)  ## 110 kills and every other fault of docs/faults.md; pipelines, configurations and contexts changed at random
 	HCS_FAULTS=100 $(BIN)/pytest --numprocesses 2 --dist loadfile tests/faults
 	HCS_EXAMPLES=3000 $(BIN)/pytest tests/compiler/test_random.py tests/execution/test_forged.py
 
-slurm: $(call installed,dev-slurm)  ## on a Slurm cluster that the tests start: more losses, and BBBC013
+slurm: $(call installed,dev-slurm)  ## on a Slurm cluster that the tests start: more losses, BBBC013, and what jobs cost
 	HCS_SLURM=full $(BIN)/pytest tests/slurm
+	$(BIN)/python benchmarks/scale.py
 
 truth: $(call installed,dev)  ## the complete test of contracts: every function probed again
 	HCS_TRUTH=1 $(BIN)/pytest tests/registry
