@@ -1,6 +1,5 @@
 """A Slurm cluster on this machine for all tests, a plate of 96 wells, and what its results must be."""
 
-import fcntl
 import importlib.util
 import json
 import os
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from hcs_lib.core.files import locked
 from hcs_lib.plates.scene import DemoSpec
 from hcs_lib.plates.synthetic import write_demo
 
@@ -159,8 +159,7 @@ def free_ports(count: int) -> int:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     # One at a time on a machine: workers of pytest wait for one another.
-    with (Path(tempfile.gettempdir()) / "hcs-slurm.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(Path(tempfile.gettempdir()) / "hcs-slurm.lock", "another test has a Slurm cluster.", 3600):
         if reason := reason_to_skip():
             pytest.skip(reason)
         folder = tmp_path_factory.mktemp("slurm")
