@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import product
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,29 +18,36 @@ if TYPE_CHECKING:
 class ArrayWriter:
     """A Zarr array in the making: pixels are compressed as they come, and written when all of them are there.
 
-    The files are those of Zarr for the whole array at once, byte for byte; memory is that of the compressed chunks, and
-    of a shard while it is written.
+    Chunks and metadata are those of Zarr, byte for byte; memory is that of the compressed chunks.
     """
 
     def __init__(self, spec: ArraySpec) -> None:
-        from zarr.storage import MemoryStore
-
         self._spec = spec
-        self._store: dict[str, Any] = {}
-        self._array = _create(MemoryStore(self._store), spec, None)
+        self._codec = _blosc(spec)
+        self._grid = tuple(math.ceil(size / chunk) for size, chunk in zip(spec.shape, spec.chunks, strict=True))
+        self._chunks: dict[tuple[int, ...], bytes] = {}
 
     def put(self, place: tuple[int, ...], pixels: np.ndarray[Any, Any]) -> None:
-        """Put the pixels at some place on the first axes, of the shape of the other axes.
+        """Put the pixels at some place on the first axes, where chunks are 1, of the shape of the other axes.
 
         Raises
         ------
         ValueError
             Where they are not of the shape or dtype of `spec`.
         """
-        shape = self._spec.shape[len(place) :]
+        import numpy as np
+
+        first = len(place)
+        shape = self._spec.shape[first:]
         if pixels.shape != shape or pixels.dtype.name != self._spec.dtype:
             raise ValueError(f"array of {pixels.shape} {pixels.dtype}, planned as {shape} {self._spec.dtype}")
-        self._array[(*place, ...)] = pixels
+        sides = self._spec.chunks[first:]
+        for at in np.ndindex(self._grid[first:]):
+            chunk = pixels[tuple(slice(n * side, (n + 1) * side) for n, side in zip(at, sides, strict=True))]
+            if chunk.shape != sides:
+                chunk = np.pad(chunk, [(0, side - size) for side, size in zip(sides, chunk.shape, strict=True)])
+            little = np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("<"))
+            self._chunks[*place, *at] = self._codec.encode(little)
 
     def write(self, folder: Path) -> None:
         """Write the array into a new folder.
@@ -52,60 +59,67 @@ class ArrayWriter:
         ValueError
             Where some pixels were not put.
         """
-        from zarr.storage import LocalStore
-
-        sizes = tuple(math.ceil(size / chunk) for size, chunk in zip(self._spec.shape, self._spec.chunks, strict=True))
-        prefix = "" if self._spec.ome_zarr == "0.4" else "c/"
-        keys = [f"{prefix}{'/'.join(map(str, place))}" for place in product(*map(range, sizes))]
-        missing = [key for key in keys if key not in self._store]
-        if missing:
-            raise ValueError(f"{folder}: {len(missing)} of {len(keys)} chunks were not put")
-        array = _create(LocalStore(folder), self._spec, self._spec.shards)
-        if self._spec.ome_zarr == "0.4":
-            for key in keys:
-                (folder / key).parent.mkdir(parents=True, exist_ok=True)
-                (folder / key).write_bytes(self._store[key].to_bytes())
-        else:
+        if len(self._chunks) < math.prod(self._grid):
+            raise ValueError(f"{folder}: {len(self._chunks)} of {math.prod(self._grid)} chunks were put")
+        folder.mkdir(parents=True)
+        for name, document in _documents(self._spec).items():
+            (folder / name).write_bytes(document)
+        if self._spec.ome_zarr == "0.5":
             from hcs_lib.storage.shards import write_shards
 
-            write_shards(array, [self._store[key] for key in keys])
+            write_shards(folder, self._spec, self._chunks)
+            return
+        for at, encoded in self._chunks.items():
+            file = folder.joinpath(*map(str, at))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(encoded)
 
 
-def _create(store: Any, spec: ArraySpec, shards: tuple[int, ...] | None) -> Any:
+def _blosc(spec: ArraySpec) -> Any:
+    from numcodecs import Blosc, blosc
+
+    # With threads, chance would tell in which order the blocks of a chunk lie.
+    blosc.use_threads = False
+    return Blosc(**_options(spec) | {"shuffle": getattr(Blosc, _options(spec)["shuffle"].upper())})
+
+
+def _options(spec: ArraySpec) -> dict[str, Any]:
+    _, name, level, shuffle, block = spec.codec.split("-")
+    return {"cname": name, "clevel": int(level), "shuffle": shuffle, "blocksize": int(block)}
+
+
+@cache
+def _documents(spec: ArraySpec) -> dict[str, bytes]:
+    """Return the files that describe an array, by name, as Zarr writes them."""
     import zarr
-
-    _, name, level, shuffle = spec.codec.split("-")
-    # The names are the codec's own; it takes them as strings although it is typed by enumerations.
-    options: dict[str, Any] = {"cname": name, "clevel": int(level), "shuffle": shuffle}
-    if spec.ome_zarr == "0.4":
-        from numcodecs import Blosc
-
-        return zarr.create_array(
-            store,
-            zarr_format=2,
-            shape=spec.shape,
-            dtype=spec.dtype,
-            chunks=spec.chunks,
-            filters=None,
-            compressors=Blosc(**options | {"shuffle": getattr(Blosc, shuffle.upper())}),
-            fill_value=0,
-            chunk_key_encoding={"name": "v2", "separator": "/"},
-            config={"write_empty_chunks": True},
-        )
     from zarr.codecs import BloscCodec
+    from zarr.storage import MemoryStore
 
-    return zarr.create_array(
-        store,
+    files: dict[str, Any] = {}
+    version: dict[str, Any] = (
+        {
+            "shards": spec.shards,
+            # The names are the codec's own; it takes them as strings although it is typed by enumerations.
+            "compressors": BloscCodec(**_options(spec)),
+            "dimension_names": list(spec.axes),
+        }
+        if spec.ome_zarr == "0.5"
+        else {
+            "zarr_format": 2,
+            "compressors": _blosc(spec),
+            "chunk_key_encoding": {"name": "v2", "separator": "/"},
+        }
+    )
+    zarr.create_array(
+        MemoryStore(files),
         shape=spec.shape,
         dtype=spec.dtype,
         chunks=spec.chunks,
-        shards=shards,
         filters=None,
-        compressors=BloscCodec(**options),
         fill_value=0,
-        dimension_names=list(spec.axes),
-        config={"write_empty_chunks": True},
+        **version,
     )
+    return {name: content.to_bytes() for name, content in files.items()}
 
 
 def read_array(folder: Path, place: tuple[int, ...] = ()) -> np.ndarray[Any, Any]:

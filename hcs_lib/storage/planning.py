@@ -13,13 +13,15 @@ _CHUNK = 1024
 """Longest side of a chunk, and of the coarsest resolution level, in pixels."""
 
 _SHARD_BYTES = 2**30
-"""Pixels of one file, before compression: those of a site at one level, but for long series and large mosaics. A shard
-is put together in memory, compressed."""
+"""Pixels of one file, before compression: those of a site at one level, but for long series and large mosaics."""
 
 _LARGEST = 2**20
 """Pixels along the side of an image."""
 
-_CODEC = "blosc-zstd-1-bitshuffle"
+_CODEC = "blosc-zstd-1-bitshuffle-524288"
+"""In blocks of 512 KiB. Those that Blosc chooses, of 32 KiB and less, take longer to write, up to twice as long to
+read, and more space: `benchmarks/codec.py`."""
+
 _DTYPE = re.compile(r"u?int(8|16|32|64)|float(16|32|64)|bool")
 
 

@@ -1,57 +1,46 @@
-"""Shards of chunks that are encoded already."""
+"""Shards of Zarr: many chunks in one file, with an index at its end that says where each lies.
+
+Source: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/. Zarr itself makes a shard from pixels;
+here its chunks are encoded already.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
 
+import google_crc32c
 import numpy as np
-import zarr
-from zarr.abc.codec import ArrayBytesCodec
-from zarr.codecs import ShardingCodec
-from zarr.storage import MemoryStore
+
+from hcs_lib.storage.spec import ArraySpec
+
+_MISSING = 2**64 - 1
+"""Offset and length of a chunk that is not there: a shard may reach beyond the array."""
 
 
-@dataclass(frozen=True)
-class _Encoded(ArrayBytesCodec):  # type: ignore[misc]
-    """Encodes the number of a chunk as the bytes of that chunk."""
-
-    chunks: Sequence[Any]
-    is_fixed_size = False
-
-    async def _encode_single(self, chunk_array: Any, chunk_spec: Any) -> Any:
-        return self.chunks[int(chunk_array.as_numpy_array().item())]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "encoded"}
-
-
-def write_shards(array: zarr.Array[Any], chunks: Sequence[Any]) -> None:
-    """Write the shards of a new array, of which all chunks are encoded.
-
-    A shard is its encoded chunks and an index, whatever their pixels: Zarr writes here an array of the numbers of the
-    chunks, one number to a chunk.
+def write_shards(folder: Path, spec: ArraySpec, chunks: Mapping[tuple[int, ...], bytes]) -> None:
+    """Write the files of an array, each with its chunks in the order of their places.
 
     Parameters
     ----------
-    array
-        With shards.
+    folder
+        Of the array.
+    spec
+        What is planned.
     chunks
-        Buffers of Zarr, in the order of their places in the array.
+        Encoded, all of the array, by their places in it, counted in chunks.
     """
-    sizes = tuple(math.ceil(size / chunk) for size, chunk in zip(array.shape, array.chunks, strict=True))
-    numbers = zarr.create_array(
-        MemoryStore(),
-        shape=sizes,
-        chunks=tuple(shard // chunk for shard, chunk in zip(array.shards, array.chunks, strict=True)),
-        dtype="uint64",
-        filters=None,
-        serializer=ShardingCodec(chunk_shape=[1] * len(sizes), codecs=[_Encoded(chunks)]),
-        compressors=None,
-        fill_value=len(chunks),
-    )
-    # The same array where the shards belong. What describes it there is not touched.
-    placed = zarr.Array(zarr.AsyncArray(numbers.metadata, array.store_path))
-    placed[...] = np.arange(len(chunks), dtype=np.uint64).reshape(sizes)
+    inner = tuple(shard // chunk for shard, chunk in zip(spec.shards, spec.chunks, strict=True))
+    for shard in np.ndindex(*(math.ceil(size / side) for size, side in zip(spec.shape, spec.shards, strict=True))):
+        path = folder.joinpath("c", *map(str, shard))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        index = np.full((*inner, 2), _MISSING, "<u8")
+        with path.open("wb") as file:
+            for at in np.ndindex(inner):
+                place = tuple(n * size + k for n, size, k in zip(shard, inner, at, strict=True))
+                if place in chunks:
+                    index[at] = file.tell(), len(chunks[place])
+                    file.write(chunks[place])
+            end = index.tobytes()
+            file.write(end + google_crc32c.value(end).to_bytes(4, "little"))

@@ -22,7 +22,8 @@ class ArraySpec(Frozen):
     shape, chunks, shards
         At full resolution, in the order of `axes`. A shard is what one file holds: in 0.4, a chunk.
     codec
-        Compression, as `storage` names it: `blosc-zstd-1-bitshuffle`.
+        Compression, as `storage` names it: Blosc's compressor, level and shuffle, and bytes in a block,
+        `blosc-zstd-1-bitshuffle-524288`.
     scale
         Size of a pixel along each axis: in the axis' unit, 1 where that is unknown.
     units

@@ -12,7 +12,7 @@ def test_field_of_a_camera_is_one_shard_of_kilopixel_chunks() -> None:
     assert spec.axes == "cyx"
     assert spec.chunks == (1, 1024, 1024)
     assert spec.shards == (5, 2048, 2048)
-    assert spec.codec == "blosc-zstd-1-bitshuffle"
+    assert spec.codec == "blosc-zstd-1-bitshuffle-524288"
     assert spec.scale == (1.0, 0.65, 0.65)
     assert spec.units == (None, "micrometer", "micrometer")
     assert spec.levels == 2
