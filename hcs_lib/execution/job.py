@@ -20,6 +20,7 @@ from hcs_lib.execution import outputs, receipts
 from hcs_lib.execution.devices import Gpu, leased_gpu
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.journal import MAX_DEATHS, in_flight
+from hcs_lib.execution.memory import keep_temporaries
 from hcs_lib.execution.passing import outputs_taken
 from hcs_lib.execution.threads import limit_threads
 from hcs_lib.execution.validation import check_context
@@ -88,6 +89,7 @@ class Worker:
         self._gpu: Gpu | None = None
 
     def __enter__(self) -> Worker:
+        keep_temporaries()
         return self
 
     def __exit__(self, *_: object) -> None:
