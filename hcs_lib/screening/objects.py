@@ -13,7 +13,7 @@ from hcs_lib.screening.wells import WellResult
 from hcs_lib.storage.collected import parquet_writer
 from hcs_lib.storage.metadata import version_of
 from hcs_lib.storage.plate_table import REGION, PlateTable, remove_tables
-from hcs_lib.storage.tables import read_schema, read_table
+from hcs_lib.storage.tables import read_numbers, read_schema, read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,8 +111,9 @@ def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
+    present = set(table.column_names)
     for field in schema:
-        if field.name not in table.column_names:
+        if field.name not in present:
             # Metadata (`Metadata_Z` where planes of some wells only were stacked) are not numbers to count with.
             no_value = pa.nulls(table.num_rows) if field.name.startswith(METADATA) else np.full(table.num_rows, np.nan)
             table = table.append_column(field.name, [no_value])
@@ -120,6 +121,8 @@ def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _with_derived(table: pa.Table, derived: Mapping[str, str]) -> pa.Table:
+    if not derived:
+        return table
     columns = {name: table.column(name).to_numpy() for name in _features(table.schema)}
     for name, values in evaluate_derived(derived, columns).items():
         table = table.append_column(name, [values])
@@ -135,7 +138,7 @@ def _medians(table: pa.Table) -> dict[str, float]:
 
     medians = {}
     for name in filter(is_feature, table.column_names):
-        values = table.column(name).to_numpy().astype(np.float64)
+        values = read_numbers(table.column(name))
         values = values[np.isfinite(values)]
         medians[name] = float(np.median(values)) if values.size else float("nan")
     return medians

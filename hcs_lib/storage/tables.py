@@ -61,6 +61,21 @@ def read_schema(path: Path) -> pa.Schema:
         return file.schema_arrow
 
 
+def read_numbers(column: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return a column of numbers, or of truth values, as float64; NaN where there is none.
+
+    `ChunkedArray.to_numpy`, and `fill_null`, import pandas, which costs more than the tables of some plates.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    numbers = column.cast(pa.float64(), safe=False)
+    if numbers.null_count:
+        numbers = numbers.fill_null(float("nan"))
+    parts = [np.from_dlpack(chunk) for chunk in numbers.chunks if len(chunk)]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
 def _arrow(values: np.ndarray[Any, Any] | Sequence[Any]) -> pa.Array:
     """Return a column as Arrow holds it.
 

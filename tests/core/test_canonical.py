@@ -53,3 +53,12 @@ def test_a_tree_is_digested_by_names_and_bytes(tmp_path: Path) -> None:
     assert len({before.digest, renamed.digest, digest_tree(tmp_path).digest}) == 3
     assert digest_file(tmp_path / "z") == hashlib.sha256(b"4568").hexdigest()
     assert measure_tree(tmp_path / "absent") == (0, 0)
+
+
+def test_one_folder_at_the_top_of_a_tree_can_be_left_out(tmp_path: Path) -> None:
+    for folder in ("labels", "other/labels"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "x").write_bytes(b"123")
+    assert measure_tree(tmp_path, "labels") == (1, 3)
+    assert measure_tree(tmp_path) == (2, 6)
+    assert digest_tree(tmp_path, "labels").digest == digest({"other/labels/x": hashlib.sha256(b"123").hexdigest()})

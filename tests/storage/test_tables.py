@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hcs_lib.storage.tables import read_table, write_table
+from hcs_lib.storage.tables import read_numbers, read_table, write_table
 
 
 def columns() -> dict[str, object]:
@@ -89,10 +89,38 @@ def test_writing_and_reading_import_no_pandas(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 import numpy as np
-from hcs_lib.storage.tables import read_table, write_table
+from hcs_lib.storage.tables import read_numbers, read_table, write_table
 path = Path({str(tmp_path / "t.parquet")!r})
 write_table(path, {{"n": np.arange(3), "name": ["a", "b", "c"], "ok": np.ones(3, bool)}})
 read_table(path)
 sys.exit("pandas" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([[True, None, False], [True]], [1, np.nan, 0, 1]),
+        ([pa.array([1, 2**60, None])], [1, 2.0**60, np.nan]),
+        ([pa.array([9, 1.5, np.nan, None], pa.float32()).slice(1)], [1.5, np.nan, np.nan]),
+        ([pa.array([], pa.int32())], []),
+    ],
+)
+def test_numbers_of_any_kind_are_read_as_float64(parts: list[Any], expected: list[float]) -> None:
+    numbers = read_numbers(pa.chunked_array(parts))
+    assert numbers.dtype == np.float64
+    np.testing.assert_array_equal(numbers, expected)
+
+
+def test_numbers_are_read_without_pandas(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.parquet", columns())
+    code = (
+        "import sys; from pathlib import Path; from hcs_lib.storage.tables import read_numbers, read_table; "
+        "column = read_table(Path(sys.argv[1])).column('Nuclei_Area'); "
+        "print(read_numbers(column), 'pandas' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "t.parquet"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[10.5  nan  3. ] False\n"
