@@ -9,9 +9,9 @@
 3. A tiny plate: what a run costs at least.
 
 The script reads planes, calls functions and writes a table for each well. The workflow reads the same, and also checks
-and hashes planes, keeps images and label images in OME-Zarr, and writes receipts; it runs to its verdict. Then one job
-of 2 by itself, under a profiler, for where the rest goes. Writes benchmarks/results/overhead.csv and
-overhead_profile.csv.
+and hashes planes, keeps images and label images in OME-Zarr, and writes receipts; it runs to its verdict. The script
+runs before and after it, and the mean counts: the speed of a shared machine drifts. Then one job of 2 by itself, under
+a profiler, for where the rest goes. Writes benchmarks/results/overhead.csv and overhead_profile.csv.
 """
 
 import argparse
@@ -161,15 +161,15 @@ def compare(what: str, top: Path, fields: Path, work: str, wells: list[str], sit
     (folder / "config.yaml").write_text(f"plates: plates.tsv\npipeline: pipeline.yaml\n{modules}")
     (folder / "pipeline.yaml").write_text(PIPELINES[work])
     (folder / "script.py").write_text(SCRIPT)
-    script = measure(
-        sys.executable, folder / "script.py", raw, out, work, json.dumps(dict.fromkeys(wells, sites)), folder
-    )
+    script = (sys.executable, folder / "script.py", raw, out, work, json.dumps(dict.fromkeys(wells, sites)), folder)
+    before = measure(*script)
     ours = measure(
         BIN / "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--directory", folder / "work",
         "--configfile", folder / "config.yaml", "--cores", CORES, "results/big/verdict.txt",
     )  # fmt: skip
-    row = [what, len(wells) * sites, *(round(value, 1) for value in (*script, *ours))]
-    return [*row, round(ours.cpu / script.cpu, 2), round(ours.wall / script.wall, 2)], folder
+    beside = Cost(*((one + other) / 2 for one, other in zip(before, measure(*script), strict=True)))
+    row = [what, len(wells) * sites, *(round(value, 1) for value in (*beside, *ours))]
+    return [*row, round(ours.cpu / beside.cpu, 2), round(ours.wall / beside.wall, 2)], folder
 
 
 def profile(folder: Path) -> list[list[object]]:
