@@ -14,7 +14,7 @@ from hcs_lib.cli.status import failure_line, stage_line
 from hcs_lib.core.errors import HcsError
 from hcs_lib.planning.progress import look_at_plate
 
-_SHARE = 0.05
+_SHARE = 0.02
 """Of the time of a run that looking at plates may take."""
 
 

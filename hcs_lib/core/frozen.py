@@ -17,6 +17,8 @@ class Frozen(BaseModel):
 
 def freeze(value: Any) -> Any:
     """Return JSON-like data with every mapping read-only and every list a tuple."""
+    if isinstance(value, (str, int, float)):  # most are, and the next question takes long
+        return value
     if isinstance(value, Mapping):
         return MappingProxyType({key: freeze(item) for key, item in value.items()})
     if isinstance(value, (list, tuple)):

@@ -82,7 +82,7 @@ def test_a_finished_job_of_a_stage_counts_wells_and_others_do_not(run: Run) -> N
     ]
 
 
-def test_looks_take_a_twentieth_of_the_time_and_leave_out_no_job(run: Run) -> None:
+def test_looks_take_a_fiftieth_of_the_time_and_leave_out_no_job(run: Run) -> None:
     run.look_s = 0.5
     stage = {"plate": "p1", "stage": "s01-cpu"}
     logger = logging.Logger("snakemake", logging.INFO)
@@ -95,14 +95,14 @@ def test_looks_take_a_twentieth_of_the_time_and_leave_out_no_job(run: Run) -> No
         return len(run.lines)
 
     assert end(range(100)) == 1
-    run.clock = 9.9
+    run.clock = 24.9
     assert end(range(100, 200)) == 1
-    run.clock = 10.0
+    run.clock = 25.0
     # Of the jobs that ended meanwhile, whatever is logged next; then of none.
     logger.info("", extra=info(200, plate="p1"))
     logger.info("", extra=info(201, plate="p1"))
     assert run.lines == 2 * ["p1 s01-cpu: 1 of 3 wells done, 2 to do"]
-    run.clock = 20.0
+    run.clock = 50.0
     logger.info("", extra=info(202, plate="p1"))
     assert end([]) == 2
 
