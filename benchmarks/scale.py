@@ -12,7 +12,6 @@ and `make setup EXTRAS=dev,slurm`. Writes benchmarks/results/scale.csv and print
 
 import csv
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -72,12 +71,6 @@ def measure(folder: Path, where: tuple[str, ...]) -> tuple[int, float, float, fl
     return jobs, busy_s() - busy, usage.ru_utime + usage.ru_stime, time.monotonic() - start
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as name:
@@ -85,7 +78,7 @@ def main() -> None:
         write_demo(top / "plate", PLATE)
         rows.append(("local", *measure(top / "local", ("--cores", "2"))))
         cluster = REPOSITORY / "tests/slurm"
-        subprocess.run([cluster / "start", top / "cluster", str(free_port()), str(os.getpid())], check=True)
+        subprocess.run([cluster / "start", top / "cluster", str(os.getpid())], check=True)
         try:
             rows.append(("slurm", *measure(top / "slurm", SLURM)))
         finally:

@@ -9,8 +9,14 @@ Three kinds, told apart because they end differently:
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from typing import NamedTuple
+
+MACHINE_FAULTS = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
+)
+"""Errors of the system that say nothing about the data."""
 
 
 class Problem(NamedTuple):

@@ -54,6 +54,15 @@ def _umask() -> int:
     return mask
 
 
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what tells one file from the next of its name, unread; None where none can be looked at."""
+    try:
+        found = path.stat()
+    except OSError:  # whoever reads it says so
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def update_atomic(path: Path, data: bytes) -> bool:
     """Write as `write_atomic` where the file does not hold these bytes already; return whether it was written."""
     try:

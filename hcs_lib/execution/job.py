@@ -15,7 +15,7 @@ from hcs_lib.contexts.engine import current_engine
 from hcs_lib.contexts.manifests import PlatePlan
 from hcs_lib.contexts.receipts import Receipt
 from hcs_lib.core.errors import DataError, HcsError, MachineError, Problem, UserError
-from hcs_lib.core.files import read_json
+from hcs_lib.core.files import read_json, stamp
 from hcs_lib.execution import outputs, receipts
 from hcs_lib.execution.devices import Gpu, leased_gpu
 from hcs_lib.execution.folders import WellFolders
@@ -52,7 +52,7 @@ class Job:
     digest: str
     folders: WellFolders
     kept: Receipt | None = None
-    stamp: tuple[int, int] | None = None
+    stamp: tuple[int, int, int] | None = None
     run: WellRun | None = None
 
     @property
@@ -71,9 +71,9 @@ class Job:
         """
         check_context(context, path, folders)
         digest = context.digest
-        stamp = _stamp(folders.receipt)
+        before = stamp(folders.receipt)
         kept = receipts.kept(folders, context, digest, retry_failed=retry_failed)
-        return cls(path, context, digest, folders, kept, stamp)
+        return cls(path, context, digest, folders, kept, before)
 
 
 class Worker:
@@ -147,7 +147,7 @@ class Worker:
             raise UserError(
                 Problem(str(job.path), "The context changed while its well waited.", "Run the workflow again.")
             )
-        if _stamp(job.folders.receipt) == job.stamp:
+        if stamp(job.folders.receipt) == job.stamp:
             return None
         return receipts.kept(job.folders, job.context, job.digest, retry_failed=False)
 
@@ -240,14 +240,6 @@ class Worker:
             made = self._do(again, forget=False)
             if self._report:
                 self._report(made, False)
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_mtime_ns
 
 
 def _resolve(context: FrozenContext) -> dict[str, BoundFunction]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import threading
 import warnings
 from collections import Counter
@@ -15,7 +14,7 @@ from hcs_lib.contexts.plans import Chain, FunctionCall, LinkedInput, StepPlan
 from hcs_lib.contexts.values import Value, Wiring, keeps_stack, name_of_images, planes_given
 from hcs_lib.core.declare import ProcessingContract
 from hcs_lib.core.domains import Coordinates, Site
-from hcs_lib.core.errors import DataError, MachineError
+from hcs_lib.core.errors import MACHINE_FAULTS, DataError, MachineError
 from hcs_lib.execution.arguments import plain_arguments
 from hcs_lib.execution.inputs import Inputs
 from hcs_lib.execution.patterns import prepare_patterns_and_functions
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from hcs_lib.registry.service import BoundFunction
 
     Array = np.ndarray[Any, Any]
-
-_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE}
-"""Errors of the system that say nothing about the data."""
 
 
 class CallResult(NamedTuple):
@@ -148,7 +144,7 @@ class Steps:
         except DataError as error:
             raise DataError(f"{call.call}: {error}", kind=error.kind) from error
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in _MACHINE:
+            if isinstance(error, OSError) and error.errno in MACHINE_FAULTS:
                 raise
             # Whatever a function raises on these pixels is a result: it is recorded, and the other wells go on.
             raise DataError(f"{call.call} raised {type(error).__name__}: {error}") from error

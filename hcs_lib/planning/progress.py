@@ -16,6 +16,7 @@ from hcs_lib.contexts.gates import GateFound, Waiting, waits_at_gate
 from hcs_lib.contexts.manifests import Manifest, PlatePlan, Stage
 from hcs_lib.contexts.receipts import BatchReceipt, Receipt
 from hcs_lib.core.errors import UserError
+from hcs_lib.core.files import stamp
 from hcs_lib.core.refusals import when_useless
 from hcs_lib.execution.folders import WellFolders
 from hcs_lib.execution.journal import flight_of
@@ -192,7 +193,7 @@ class _Look:
         """Return what became of the wells of a batch; `failed` did so in stages before."""
         manifest = self.folder / "manifests" / self.stage / f"{batch}.json"
         receipt = self.folder / "receipts" / self.stage / "batches" / f"{batch}.json"
-        wells, known = _told_by_batch(manifest, receipt, _stamp(manifest), _stamp(receipt))
+        wells, known = _told_by_batch(manifest, receipt, stamp(manifest), stamp(receipt))
         return {
             well: "not_reached"
             if well in failed or PLATE in failed
@@ -259,14 +260,6 @@ def _told_by_batch(manifest: Path, receipt: Path, *_stamps: object) -> tuple[Map
     if {well: digest for well, (digest, _) in told.items()} != wells:
         return wells, {}
     return wells, {well: status for well, (_, status) in told.items()}
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:  # whoever reads it says so
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _wall_seconds(receipt: Receipt) -> float:

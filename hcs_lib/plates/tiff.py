@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 import struct
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hcs_lib.core.errors import MachineError
+from hcs_lib.core.errors import MACHINE_FAULTS, MachineError
 from hcs_lib.plates.metadata import PlaneMetadata
 from hcs_lib.plates.metaseries import read_metaseries
 
@@ -41,9 +40,9 @@ def fault_of(path: Path, error: OSError) -> PlaneError:
     Raises
     ------
     MachineError
-        Where the disk fails.
+        Where the disk or the machine fails.
     """
-    if error.errno in (errno.EIO, errno.ESTALE):
+    if error.errno in MACHINE_FAULTS:
         raise MachineError(f"{path}: {error.strerror}.") from error
     return PlaneError("unreadable", f"the file cannot be opened: {error.strerror or error}.")
 

@@ -1,4 +1,5 @@
 import errno
+import resource
 
 import numpy as np
 import pytest
@@ -106,6 +107,22 @@ def test_a_failing_disk_is_no_bad_plane(tmp_path, monkeypatch):
     monkeypatch.setattr(tifffile, "TiffFile", fails)
     with pytest.raises(MachineError, match=r"a\.tif: Input/output error"):
         read_plane(tmp_path, "a.tif", 0)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png"])
+def test_too_many_open_files_are_no_bad_plane(tmp_path, name):
+    from skimage.io import imsave
+
+    imsave(tmp_path / name, STACK[0], check_contrast=False)
+    read_plane(tmp_path, name, 0)  # what is imported needs no file any more
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        with (tmp_path / name).open("rb") as file:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (file.fileno() + 1, limits[1]))
+            with pytest.raises(MachineError, match=f"{name}: Too many open files"):
+                read_plane(tmp_path, name, 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_pixels_overwritten_behind_a_sound_header(tmp_path):

@@ -6,14 +6,13 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -143,19 +142,6 @@ def reason_to_skip() -> str | None:
     return None
 
 
-def free_ports(count: int) -> int:
-    """Return the first of some neighbouring ports that nobody listens on."""
-    for first in range(26900, 28900, count):
-        with ExitStack() as stack:
-            try:
-                for port in range(first, first + count):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return first
-    raise AssertionError("no free ports")
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     # One at a time on a machine: workers of pytest wait for one another.
@@ -163,7 +149,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         if reason := reason_to_skip():
             pytest.skip(reason)
         folder = tmp_path_factory.mktemp("slurm")
-        subprocess.run([HERE / "start", folder, str(free_ports(4)), str(os.getpid())], check=True, timeout=60)
+        subprocess.run([HERE / "start", folder, str(os.getpid())], check=True, timeout=60)
         yield Cluster(folder)
         subprocess.run([HERE / "stop", folder], check=True, timeout=60)
 
