@@ -10,7 +10,8 @@
 
 The script reads planes, calls functions and writes a table for each well. The workflow reads the same, and also checks
 and hashes planes, keeps images and label images in OME-Zarr, and writes receipts; it runs to its verdict. The script
-runs before and after it, and the mean counts: the speed of a shared machine drifts. Then one job of 2 by itself, under
+runs before and after it, and the mean counts: the speed of a shared machine drifts. The first plate goes in batches of
+16 wells, the default, which are jobs of half a minute, and in one for each core. Then one job of 2 by itself, under
 a profiler, for where the rest goes. Writes benchmarks/results/overhead.csv and overhead_profile.csv.
 """
 
@@ -24,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -148,28 +150,45 @@ def write_plate(folder: Path, fields: Path, wells: list[str], sites: int) -> Non
             os.link(source, folder / f"{well}_s{site}_{channel}_z{z}.tif")
 
 
-def compare(what: str, top: Path, fields: Path, work: str, wells: list[str], sites: int) -> tuple[list[object], Path]:
-    """Run script and workflow on a plate; return the row of the table, and the folder of the workflow."""
-    folder = top / what.partition(" ")[0].replace(",", "")
-    folder.mkdir()
-    raw, out = folder / "raw", folder / "out"
-    out.mkdir()
+def compare(
+    what: str, top: Path, fields: Path, work: str, wells: list[str], sites: int, batches: Sequence[int] = (16,)
+) -> tuple[list[list[object]], Path]:
+    """Run script and workflow on a plate; return a row for each size of batches, and the folder of the last."""
+    top = top / str(len(list(top.iterdir())))
+    raw, out = top / "raw", top / "out"
+    out.mkdir(parents=True)
     write_plate(raw, fields, wells, sites)
-    (folder / "plates.tsv").write_text(f"plate\tpath\tformat\tpattern\nbig\traw\tpattern\t{PATTERN}\n")
+    (top / "script.py").write_text(SCRIPT)
+    shutil.copy(REPOSITORY / "benchmarks/spots.py", top)
+    script = (sys.executable, top / "script.py", raw, out, work, json.dumps(dict.fromkeys(wells, sites)), top)
+    before = measure(*script)
+    rows: list[list[object]] = []
+    for batch in batches:
+        folder = top / f"batches{batch}"
+        ours = measure(*workflow(folder, raw, work, batch))
+        after = measure(*script)
+        beside = Cost(*((one + other) / 2 for one, other in zip(before, after, strict=True)))
+        costs = (round(value, 1) for value in (*beside, *ours))
+        ratios = round(ours.cpu / beside.cpu, 2), round(ours.wall / beside.wall, 2)
+        rows.append([what, len(wells) * sites, batch, *costs, *ratios])
+        before = after
+    return rows, folder
+
+
+def workflow(folder: Path, raw: Path, work: str, batch: int) -> tuple[object, ...]:
+    """Write a configuration; return the command that runs it."""
+    folder.mkdir()
+    (folder / "plates.tsv").write_text(f"plate\tpath\tformat\tpattern\nbig\t{raw}\tpattern\t{PATTERN}\n")
     shutil.copy(REPOSITORY / "benchmarks/spots.py", folder)
     modules = "registry: {modules: [spots]}\n" if work == "count" else ""
-    (folder / "config.yaml").write_text(f"plates: plates.tsv\npipeline: pipeline.yaml\n{modules}")
+    (folder / "config.yaml").write_text(
+        f"plates: plates.tsv\npipeline: pipeline.yaml\nwells_per_batch: {batch}\n{modules}"
+    )
     (folder / "pipeline.yaml").write_text(PIPELINES[work])
-    (folder / "script.py").write_text(SCRIPT)
-    script = (sys.executable, folder / "script.py", raw, out, work, json.dumps(dict.fromkeys(wells, sites)), folder)
-    before = measure(*script)
-    ours = measure(
+    return (
         BIN / "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--directory", folder / "work",
         "--configfile", folder / "config.yaml", "--cores", CORES, "results/big/verdict.txt",
     )  # fmt: skip
-    beside = Cost(*((one + other) / 2 for one, other in zip(before, measure(*script), strict=True)))
-    row = [what, len(wells) * sites, *(round(value, 1) for value in (*beside, *ours))]
-    return [*row, round(ours.cpu / beside.cpu, 2), round(ours.wall / beside.wall, 2)], folder
 
 
 def profile(folder: Path) -> list[list[object]]:
@@ -209,8 +228,9 @@ def main() -> None:
     from hcs_lib.plates.synthetic import DemoSpec, write_demo
 
     rows: list[list[object]] = [
-        ["work", "sites", "script_cpu_s", "script_wall_s", "hcs_cpu_s", "hcs_wall_s", "cpu_ratio", "wall_ratio"]
-    ]
+        ["work", "sites", "wells_per_batch", "script_cpu_s", "script_wall_s", "hcs_cpu_s", "hcs_wall_s", "cpu_ratio",
+         "wall_ratio"]
+    ]  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         top = Path(name)
         small_fields, fields = (
@@ -219,11 +239,11 @@ def main() -> None:
         )
         plate = [f"{row}{column:02d}" for row in "ABCDEFGH" for column in range(1, 13)]
         wells = plate[: 8 if small else 96]
-        rows.append(compare("segmentation and measurement", top, fields, "measure", wells, 4)[0])
-        row, folder = compare("spots, the work of OpenHCS", top, small_fields, "count", plate[:8], 4)
-        rows.append(row)
-        rows.append(compare("tiny plate", top, small_fields, "measure", plate[:1], 1)[0])
-        where = [["part", "seconds"], *profile(folder)]
+        rows += compare("segmentation and measurement", top, fields, "measure", wells, 4, (16, len(wells) // CORES))[0]
+        found, folder = compare("spots, the work of OpenHCS", top, small_fields, "count", plate[:8], 4)
+        rows += found
+        rows += compare("tiny plate", top, small_fields, "measure", plate[:1], 1)[0]
+        where: list[list[object]] = [["part", "seconds"], *profile(folder)]
     if small:
         for one in (*rows, *where):
             print(*one, sep=",")
