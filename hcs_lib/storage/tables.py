@@ -37,11 +37,14 @@ def write_table(path: Path, columns: Mapping[str, np.ndarray[Any, Any] | Sequenc
 
 
 def encoding(schema: pa.Schema) -> dict[str, Any]:
-    """Return how columns are encoded: measured values hardly repeat, and a dictionary of them costs time and space."""
+    """Return how columns are encoded.
+
+    Measured values hardly repeat: a dictionary of them costs time and space, and so does a higher level of zstd.
+    """
     import pyarrow as pa
 
     text = [field.name for field in schema if pa.types.is_string(field.type)]
-    return {"compression": "zstd", "compression_level": 3, "version": "2.6", "use_dictionary": text}
+    return {"compression": "zstd", "compression_level": 1, "version": "2.6", "use_dictionary": text}
 
 
 def read_table(path: Path) -> pa.Table:
