@@ -46,7 +46,8 @@ def plain(group, spec, array, halve):
         stored = zarr.create_array(
             zarr.storage.LocalStore(group / str(level)),
             shape=planned.shape, chunks=planned.chunks, shards=planned.shards, dtype=planned.dtype,
-            compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"), fill_value=0,
+            compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle", blocksize=2**19),
+            fill_value=0,
         )
         stored[...] = array
 

@@ -61,8 +61,14 @@ def files_of(path: Path, without: str = "") -> list[Path]:
         return [path]
     # Not `rglob`, which takes four times as long.
     found = []
-    for folder, folders, names in os.walk(path):
+    for folder, folders, names in os.walk(path, onerror=_unless_absent):
         if without in folders and folder == str(path):
             folders.remove(without)
         found += [f"{folder}/{name}" for name in names]
     return [file for file in map(Path, sorted(found)) if file.is_file()]
+
+
+def _unless_absent(error: OSError) -> None:
+    """Raise what kept a folder from being listed: a tree that cannot be read is not an empty one."""
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error

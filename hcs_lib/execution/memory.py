@@ -1,4 +1,4 @@
-"""Memory of the process: what large arrays leave goes back to the system, and how much there was at most."""
+"""Memory of the process: what is kept of freed arrays, what goes back to the system, and how much there was at most."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 LARGE = 32 * 2**20
-"""Arrays of this size and more lie beside the heap of glibc, which has pages of their own from the system for them."""
+"""After `keep_temporaries`, arrays of this size and more lie beside the heap of glibc, in pages of their own."""
 
 KEPT = 8 * LARGE
 """What may be free at the end of the heap, before glibc returns it to the system."""

@@ -41,7 +41,7 @@ def reader_of(library: str, path: Path) -> ModuleType:
 
 @contextmanager
 def open_container(path: Path, magic: bytes, what: str) -> Iterator[BinaryIO]:
-    """Open a file that begins with `magic`; what fails within is a PlaneError, a failing disk a MachineError."""
+    """Open a file that begins with `magic`; what fails within is a PlaneError, a failing machine a MachineError."""
     try:
         with path.open("rb") as file:
             start = file.read(len(magic))

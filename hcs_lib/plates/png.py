@@ -64,6 +64,8 @@ def read_pixels(path: Path, number: int) -> np.ndarray[tuple[int, int], Any]:
         data = file.read()
     try:
         pixels = np.asarray(imagecodecs.png_decode(data))
+    except MemoryError:
+        raise
     except Exception as error:  # the decoder has errors of its own
         raise PlaneError("truncated", f"the file is cut short or damaged: {error}.") from None
     if pixels.shape != page.shape or pixels.dtype.name != page.dtype:
@@ -73,7 +75,7 @@ def read_pixels(path: Path, number: int) -> np.ndarray[tuple[int, int], Any]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """Open a file that has bytes; whatever is wrong with it is a PlaneError, a failing disk a MachineError."""
+    """Open a file that has bytes; whatever is wrong with it is a PlaneError, a failing machine a MachineError."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size

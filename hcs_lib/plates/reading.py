@@ -22,7 +22,7 @@ def read_headers(folder: Path, file: str) -> tuple[Page, ...]:
     PlaneError
         Where the file holds no sound planes.
     MachineError
-        Where the disk fails.
+        Where the disk or the machine fails.
     """
     path = folder / file
     if path.is_dir():
@@ -47,7 +47,7 @@ def read_plane(folder: Path, file: str, page: int) -> np.ndarray[tuple[int, int]
     DataError
         Of kind `bad_plane`, where the file is not there, is damaged, or has no such page.
     MachineError
-        Where the disk fails, or the library that reads such files is not installed.
+        Where the disk or the machine fails, or the library that reads such files is not installed.
     """
     from hcs_lib.plates.containers import MissingReaderError
     from hcs_lib.plates.tiff import PlaneError

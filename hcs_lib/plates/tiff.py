@@ -106,7 +106,7 @@ def read_pixels(path: Path, number: int) -> np.ndarray[tuple[int, int], Any]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[TiffFile, int]]:
-    """Open a file; whatever is wrong with it is a PlaneError, a failing disk a MachineError."""
+    """Open a file; whatever is wrong with it is a PlaneError, a failing machine a MachineError."""
     import tifffile
 
     try:

@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
+from hcs_lib.core.errors import MACHINE_FAULTS, MachineError
+
 _LARGEST = 2**30
 """Bytes of an index file. The largest that are known (a measurement of 384 wells) have a tenth."""
 
@@ -134,6 +136,8 @@ def _bytes(path: Path) -> bytes:
             raise VendorFileError(f"it has more than {_LARGEST} bytes; no index file has.")
         return path.read_bytes()
     except OSError as error:
+        if error.errno in MACHINE_FAULTS:
+            raise MachineError(f"{path}: {error.strerror}.") from error
         raise VendorFileError(f"it cannot be opened: {error.strerror}.") from None
 
 

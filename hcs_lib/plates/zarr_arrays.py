@@ -14,7 +14,8 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hcs_lib.plates.tiff import Page, PlaneError
+from hcs_lib.core.errors import MACHINE_FAULTS, MachineError
+from hcs_lib.plates.tiff import Page, PlaneError, fault_of
 from hcs_lib.plates.vendorfiles import VendorFileError, read_json_file
 
 if TYPE_CHECKING:
@@ -137,7 +138,11 @@ def read_array_plane(path: Path, page: int) -> np.ndarray[tuple[int, int], Any]:
         raise fault
     try:
         pixels = np.asarray(zarr.open_array(path, mode="r")[header.place(page)])
+    except MemoryError:
+        raise
     except Exception as error:  # Codecs fail in any way on damaged bytes.
+        if isinstance(error, OSError) and error.errno in MACHINE_FAULTS:
+            raise MachineError(f"{path}: {error.strerror}.") from error
         raise PlaneError("truncated", f"a chunk is cut short or damaged: {error}.") from None
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
@@ -166,8 +171,10 @@ def _check(file: Path, name: str, header: ArrayHeader) -> PlaneError | None:
     try:
         with file.open("rb") as opened:
             head, size = opened.read(_BLOSC_HEADER), os.fstat(opened.fileno()).st_size
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return PlaneError("missing", f"chunk {name} is not there, and would read as black.")
+    except OSError as error:
+        return fault_of(file, error)
     if not size:
         return PlaneError("empty", f"chunk {name} has no bytes.")
     expected = 1

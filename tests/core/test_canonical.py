@@ -1,6 +1,8 @@
+import errno
 import hashlib
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,17 @@ def test_one_folder_at_the_top_of_a_tree_can_be_left_out(tmp_path: Path) -> None
     assert measure_tree(tmp_path, "labels") == (1, 3)
     assert measure_tree(tmp_path) == (2, 6)
     assert digest_tree(tmp_path, "labels").digest == digest({"other/labels/x": hashlib.sha256(b"123").hexdigest()})
+
+
+def test_a_tree_that_cannot_be_listed_is_not_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir()
+    scandir = os.scandir
+
+    def fails(path: str) -> object:
+        if str(path).endswith("/a"):
+            raise OSError(errno.EIO, "Input/output error")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        measure_tree(tmp_path)
