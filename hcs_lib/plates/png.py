@@ -64,8 +64,6 @@ def read_pixels(path: Path, number: int) -> np.ndarray[tuple[int, int], Any]:
         data = file.read()
     try:
         pixels = np.asarray(imagecodecs.png_decode(data))
-    except MemoryError:
-        raise
     except Exception as error:  # the decoder has errors of its own
         raise PlaneError("truncated", f"the file is cut short or damaged: {error}.") from None
     if pixels.shape != page.shape or pixels.dtype.name != page.dtype:

@@ -138,9 +138,7 @@ def read_array_plane(path: Path, page: int) -> np.ndarray[tuple[int, int], Any]:
         raise fault
     try:
         pixels = np.asarray(zarr.open_array(path, mode="r")[header.place(page)])
-    except MemoryError:
-        raise
-    except Exception as error:  # Codecs fail in any way on damaged bytes.
+    except Exception as error:  # Codecs fail in any way on damaged bytes, and ask for memory without end.
         if isinstance(error, OSError) and error.errno in MACHINE_FAULTS:
             raise MachineError(f"{path}: {error.strerror}.") from error
         raise PlaneError("truncated", f"a chunk is cut short or damaged: {error}.") from None

@@ -59,8 +59,12 @@ class ArrayWriter:
         ValueError
             Where some pixels were not put.
         """
-        if len(self._chunks) < math.prod(self._grid):
-            raise ValueError(f"{folder}: {len(self._chunks)} of {math.prod(self._grid)} chunks were put")
+        import numpy as np
+
+        places = set(np.ndindex(self._grid))
+        if self._chunks.keys() != places:
+            found = len(self._chunks.keys() & places)
+            raise ValueError(f"{folder}: {found} of {len(places)} chunks were put")
         folder.mkdir(parents=True)
         for name, document in _documents(self._spec).items():
             (folder / name).write_bytes(document)
