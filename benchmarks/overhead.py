@@ -154,9 +154,9 @@ def compare(
     what: str, top: Path, fields: Path, work: str, wells: list[str], sites: int, batches: Sequence[int] = (16,)
 ) -> tuple[list[list[object]], Path]:
     """Run script and workflow on a plate; return a row for each size of batches, and the folder of the last."""
-    top = top / str(len(list(top.iterdir())))
+    top = Path(tempfile.mkdtemp(dir=top))
     raw, out = top / "raw", top / "out"
-    out.mkdir(parents=True)
+    out.mkdir()
     write_plate(raw, fields, wells, sites)
     (top / "script.py").write_text(SCRIPT)
     shutil.copy(REPOSITORY / "benchmarks/spots.py", top)

@@ -160,7 +160,7 @@ class Replay:
                 self._do(self._plans[task.step], task)
             self._free(task.last)
         # What was compressed is in pieces, which the heap keeps when they are freed; so do those of the thread which
-        # reads, and those of the threads which cut planes into chunks, or put them together.
+        # reads, and those of the threads which put chunks together.
         written = max((image.plane for images in self._images.values() for image in images), default=0)
         taken = max((array.size for array in self._taken.values()), default=0)
         apart = self._compressed.peak["host"] + 2 * (self._raw.size + written + taken)
@@ -187,7 +187,7 @@ class Replay:
         self._hold([value for value in given if value.name is None], image.size, image.place)
         labels = plan.special_outputs.get("labels")
         if labels is not None:
-            # They are counted, as wide integers.
+            # They are counted, by a mask and, where labels change with each pixel, copies.
             self.memory.touch(8 * image.pixels)
         for value in given:
             if value.name is not None and value.name == labels:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 MACHINE_FAULTS = frozenset(
@@ -83,6 +84,12 @@ class MachineError(HcsError, RuntimeError):
     """The machine failed: memory, disk, device, or software that differs from what was compiled for."""
 
     exit_code = 3
+
+
+def raise_machine_fault(path: Path, error: Exception) -> None:
+    """Raise a MachineError where what kept a file from being read says nothing about the file."""
+    if isinstance(error, OSError) and error.errno in MACHINE_FAULTS:
+        raise MachineError(f"{path}: {error.strerror}.") from error
 
 
 class Terminated(BaseException):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 LARGE = 32 * 2**20
-"""After `keep_temporaries`, arrays of this size and more lie beside the heap of glibc, in pages of their own."""
+"""After `keep_temporaries`, arrays of this size and more lie beside the heap of glibc, where it has no room free."""
 
 KEPT = 8 * LARGE
 """What may be free at the end of the heap, before glibc returns it to the system."""

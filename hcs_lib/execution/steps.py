@@ -253,11 +253,10 @@ def _count(counts: dict[tuple[str, Site | None], int], name: str, at: Coordinate
     import numpy as np
 
     flat = labels.ravel()
-    if not flat.size:
-        counts.setdefault((name, at.site), 0)
-        return
     # The last pixel of each run: far fewer than all, and every label has one.
-    ends = flat[np.append(flat[1:] != flat[:-1], True)]
+    last = np.ones(flat.shape, bool)
+    np.not_equal(flat[1:], flat[:-1], out=last[:-1])
+    ends = flat[last]
     counts[name, at.site] = counts.get((name, at.site), 0) + int(np.count_nonzero(np.unique(ends)))
 
 

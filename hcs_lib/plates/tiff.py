@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hcs_lib.core.errors import MACHINE_FAULTS, MachineError
+from hcs_lib.core.errors import raise_machine_fault
 from hcs_lib.plates.metadata import PlaneMetadata
 from hcs_lib.plates.metaseries import read_metaseries
 
@@ -42,8 +42,7 @@ def fault_of(path: Path, error: OSError) -> PlaneError:
     MachineError
         Where the disk or the machine fails.
     """
-    if error.errno in MACHINE_FAULTS:
-        raise MachineError(f"{path}: {error.strerror}.") from error
+    raise_machine_fault(path, error)
     return PlaneError("unreadable", f"the file cannot be opened: {error.strerror or error}.")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
-from hcs_lib.core.errors import MACHINE_FAULTS, MachineError
+from hcs_lib.core.errors import raise_machine_fault
 
 _LARGEST = 2**30
 """Bytes of an index file. The largest that are known (a measurement of 384 wells) have a tenth."""
@@ -136,8 +136,7 @@ def _bytes(path: Path) -> bytes:
             raise VendorFileError(f"it has more than {_LARGEST} bytes; no index file has.")
         return path.read_bytes()
     except OSError as error:
-        if error.errno in MACHINE_FAULTS:
-            raise MachineError(f"{path}: {error.strerror}.") from error
+        raise_machine_fault(path, error)
         raise VendorFileError(f"it cannot be opened: {error.strerror}.") from None
 
 

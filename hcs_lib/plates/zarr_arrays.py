@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hcs_lib.core.errors import MACHINE_FAULTS, MachineError
+from hcs_lib.core.errors import raise_machine_fault
 from hcs_lib.plates.tiff import Page, PlaneError, fault_of
 from hcs_lib.plates.vendorfiles import VendorFileError, read_json_file
 
@@ -139,8 +139,7 @@ def read_array_plane(path: Path, page: int) -> np.ndarray[tuple[int, int], Any]:
     try:
         pixels = np.asarray(zarr.open_array(path, mode="r")[header.place(page)])
     except Exception as error:  # Codecs fail in any way on damaged bytes, and ask for memory without end.
-        if isinstance(error, OSError) and error.errno in MACHINE_FAULTS:
-            raise MachineError(f"{path}: {error.strerror}.") from error
+        raise_machine_fault(path, error)
         raise PlaneError("truncated", f"a chunk is cut short or damaged: {error}.") from None
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 

@@ -67,7 +67,7 @@ def read_schema(path: Path) -> pa.Schema:
 def read_numbers(column: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Return a column of numbers, or of truth values, as float64; NaN where there is none.
 
-    `ChunkedArray.to_numpy`, and `fill_null`, import pandas, which costs more than the tables of some plates.
+    `ChunkedArray.to_numpy` imports pandas, which costs more than the tables of some plates. So does `fill_null`.
     """
     import numpy as np
     import pyarrow as pa
